@@ -1,0 +1,49 @@
+# Every verb of the project. Needs git, make and Python 3.11 with venv; everything else is installed by name and version.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+export UV_PYTHON_DOWNLOADS := never
+UV := .tools/bin/uv
+RUN := .venv/bin/
+
+.PHONY: help up test check bench assets docs clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+up: .venv/.synced assets ## set everything up, start the platform with the example apps; Ctrl-C stops it
+	$(RUN)havn up
+
+test: .venv/.synced assets .tools/browser ## set everything up and run every test
+	$(RUN)pytest $(ARGS)
+
+check: .venv/.synced ## format, lint, types and import contracts
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+
+bench: .venv/.synced assets ## measure against the targets and print the tables of docs/explanation/performance.md
+	$(RUN)python bench/run.py $(ARGS)
+
+assets: src/havn/kit/assets/dist/manifest.json ## build the front-end assets from the npm lock file
+
+src/havn/kit/assets/dist/manifest.json: frontend/package-lock.json $(wildcard frontend/*.* frontend/src/*) | .venv/.synced
+	frontend/build
+
+.venv/.synced: pyproject.toml uv.lock | .tools/bin/uv
+	$(UV) sync --frozen --quiet
+	touch $@
+
+.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+
+.tools/browser: | .tools/bin/uv
+	tests/support/install-browser
+	touch $@
+
+clean: ## remove what was built (not .havn/, which holds your data)
+	rm -rf .venv .tools node_modules frontend/node_modules src/havn/kit/assets/dist

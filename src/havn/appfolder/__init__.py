@@ -1,0 +1,1 @@
+"""Reading and checking an app folder: the files that make a service app (contract app-config)."""

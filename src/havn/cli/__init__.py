@@ -1,0 +1,1 @@
+"""The command `havn`: a file per noun that the user types."""

@@ -1,0 +1,1 @@
+"""Wire types: what goes over HTTP between the parts, a module per platform API."""

@@ -1,0 +1,1 @@
+"""Pure engines: they decide, evaluate and walk; they do no input or output."""

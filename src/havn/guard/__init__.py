@@ -1,0 +1,1 @@
+"""What stands before every handler: who is calling (tokens), and may they (policy enforcement)."""

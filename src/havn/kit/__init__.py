@@ -1,0 +1,1 @@
+"""Plumbing without domain words: problems, settings, database, HTTP in and out, logs, traces, clock and ids."""

@@ -1,0 +1,150 @@
+"""The only door to PostgreSQL: a pool on asyncpg for one schema with its own role.
+
+`jsonb` columns take any value msgspec can encode and arrive as `msgspec.Raw`: decode them with
+`msgspec.json.decode(raw, type=T)`, or put them unchanged into an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from havn.kit.problem import Problem
+
+# asyncpg has no type information; the names still say what is meant.
+Connection: TypeAlias = Any
+Record: TypeAlias = Any
+UniqueViolation = asyncpg.UniqueViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+SerializationFailure = asyncpg.SerializationError
+
+
+class Database:
+    """A pool of connections whose search path is one schema."""
+
+    def __init__(self, pool: asyncpg.Pool, schema: str) -> None:
+        self._pool = pool
+        self.schema = schema
+
+    @classmethod
+    async def open(cls, url: str, schema: str, *, min_size: int = 1, max_size: int = 10) -> Database:
+        """Connect to `url` (postgresql://…) with `schema` as the search path.
+
+        Raises OSError or asyncpg.PostgresError when the server cannot be reached.
+        """
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            init=_prepare,
+            reset=_no_reset,
+            max_inactive_connection_lifetime=0,
+            command_timeout=30,
+            server_settings={"search_path": schema, "timezone": "UTC", "jit": "off"},
+        )
+        return cls(pool, schema)
+
+    async def close(self) -> None:
+        """Close every connection, at most five seconds after the ones in use are given back."""
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of one's own for a while; 503 when the database cannot be reached."""
+        try:
+            connection = await self._pool.acquire(timeout=5)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            raise _away() from error
+        try:
+            yield connection
+        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError) as error:
+            # The server went away under the statement: the caller may try again, nothing was committed.
+            if connection.is_closed():
+                raise _away() from error
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back when an exception leaves it."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, sql: str, *args: Any) -> list[Record]:
+        """All rows."""
+        async with self.connection() as connection:
+            return list(await connection.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: Any) -> Record | None:
+        """The first row, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """Run a statement; returns PostgreSQL's command tag, such as `UPDATE 1`."""
+        async with self.connection() as connection:
+            return str(await connection.execute(sql, *args))
+
+
+async def connect(url: str) -> Connection:
+    """One connection outside any pool, for migrations and provisioning."""
+    connection = await asyncpg.connect(url, timeout=10)
+    await _prepare(connection)
+    return connection
+
+
+async def provision(admin: Connection, database: str, schema: str, role: str, password: str) -> None:
+    """Make `role` (login, with `password`) and the `schema` it owns; idempotent, sets the password anew.
+
+    `admin` is a superuser connection to `database`. The role can connect to that database and use that schema only.
+    """
+    quoted = {name: await admin.fetchval("select quote_ident($1)", name) for name in (database, schema, role)}
+    secret = await admin.fetchval("select quote_literal($1)", password)
+    if not await admin.fetchval("select 1 from pg_roles where rolname = $1", role):
+        await admin.execute(f"create role {quoted[role]} login")
+    await admin.execute(f"alter role {quoted[role]} password {secret}")
+    await admin.execute("revoke all on schema public from public")
+    await admin.execute(f"grant connect on database {quoted[database]} to {quoted[role]}")
+    await admin.execute(f"create schema if not exists {quoted[schema]} authorization {quoted[role]}")
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+
+
+async def _no_reset(connection: Connection) -> None:
+    """Nothing: asyncpg's reset costs a round trip a request, and we leave no session state behind.
+
+    A transaction left open is rolled back by `transaction()`; LISTEN is only used on connections outside the pool.
+    """
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return b"\x01" + msgspec.json.encode(value)
+
+
+def _decode_jsonb(data: bytes) -> msgspec.Raw:
+    # A jsonb value travels as a version byte followed by its text.
+    return msgspec.Raw(bytes(data[1:]))
+
+
+def _away() -> Problem:
+    return Problem(
+        503, "The database cannot be reached just now.", code="database_unavailable", headers={"Retry-After": "2"}
+    )

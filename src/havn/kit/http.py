@@ -1,0 +1,93 @@
+"""HTTP out: the client every part uses to call another, hiding the library behind it.
+
+Names under `.localhost` are not resolved by glibc, so between our own parts the address comes from settings and the
+public name goes into the Host header (design section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+
+from havn.kit import trace
+from havn.kit.problem import Problem
+
+Response = httpx2.Response
+TransportError = httpx2.TransportError
+
+
+class HttpClient:
+    """A pooled client for one other part.
+
+    Redirects are not followed, the environment's proxies are not used, and every call carries the trace context.
+    A call that cannot be made, or that times out, raises a 503 `Problem` naming the part.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        name: str,
+        host: str | None = None,
+        timeout: float = 10.0,
+        verify: Any = True,
+        headers: Mapping[str, str] | None = None,
+        transport: Any = None,
+    ) -> None:
+        self.name = name
+        sent = dict(headers or {})
+        if host is not None:
+            sent["host"] = host
+        self._client = httpx2.AsyncClient(
+            base_url=base_url,
+            headers=sent,
+            timeout=httpx2.Timeout(timeout, connect=3.0),
+            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30),
+            verify=verify,
+            trust_env=False,
+            transport=transport,
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: Any = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """Send and read the whole answer, whatever its status."""
+        try:
+            return await self._client.request(
+                method,
+                path,
+                params=params,
+                headers={"traceparent": trace.traceparent(), **(headers or {})},
+                content=content,
+                data=data,
+            )
+        except httpx2.TransportError as error:
+            raise self._away() from error
+
+    def stream(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
+        """Send and read the answer piece by piece: `async with client.stream(…) as response`."""
+        return self._client.stream(
+            method, path, headers={"traceparent": trace.traceparent(), **(headers or {})}, **options
+        )
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._client.aclose()
+
+    def _away(self) -> Problem:
+        return Problem(
+            503,
+            f"{self.name} cannot be reached just now.",
+            code="upstream_unavailable",
+            headers={"Retry-After": "2"},
+            upstream=self.name,
+        )

@@ -1,0 +1,38 @@
+"""Serving an ASGI application inside the process's own event loop (Granian, embedded), and stopping cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from starlette.types import ASGIApp
+
+
+async def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int, stop: asyncio.Event | None = None) -> None:
+    """Serve `app` until SIGTERM or SIGINT, or until `stop` is set; requests under way are finished first.
+
+    Raises OSError when the port is taken.
+    """
+    server = Server(app, address=host, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
+    stopping = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if stop is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(server.serve())
+    waiting = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if serving not in done:
+        server.stop()  # type: ignore[no-untyped-call]
+    waiting.cancel()
+    await serving
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `main` on uvloop, as a process's entry point does."""
+    uvloop.run(main())

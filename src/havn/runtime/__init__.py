@@ -1,0 +1,1 @@
+"""The app runtime: what runs inside every service app's process or container."""
