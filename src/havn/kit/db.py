@@ -23,6 +23,8 @@ UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 SerializationFailure = asyncpg.SerializationError
 
+_SHUTDOWN = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError)
+
 
 class Database:
     """A pool of connections whose search path is one schema."""
@@ -65,9 +67,9 @@ class Database:
             raise _away() from error
         try:
             yield connection
-        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError) as error:
+        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, *_SHUTDOWN, ConnectionError) as error:
             # The server went away under the statement: the caller may try again, nothing was committed.
-            if connection.is_closed():
+            if _is_gone(connection):
                 raise _away() from error
             raise
         finally:
@@ -120,6 +122,13 @@ async def provision(admin: Connection, database: str, schema: str, role: str, pa
     await admin.execute("revoke all on schema public from public")
     await admin.execute(f"grant connect on database {quoted[database]} to {quoted[role]}")
     await admin.execute(f"create schema if not exists {quoted[schema]} authorization {quoted[role]}")
+
+
+def _is_gone(connection: Connection) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool took it back when it broke
+        return True
 
 
 async def _prepare(connection: Connection) -> None:

@@ -1,0 +1,65 @@
+"""The pool: jsonb in and out, transactions, isolation between schemas, and a server that goes away."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from havn.kit import db
+from havn.kit.problem import Problem
+
+
+@pytest.fixture
+async def urls(postgres):
+    admin = await db.connect(postgres.url())
+    await admin.execute("drop database if exists pooled")
+    await admin.execute("create database pooled")
+    inside = await db.connect(postgres.url("pooled"))
+    for name in ("one", "two"):
+        await db.provision(inside, "pooled", name, f"role_{name}", "pw")
+    await inside.close()
+    yield {name: postgres.url("pooled", f"role_{name}", "pw") for name in ("one", "two")}
+    await admin.execute("drop database pooled with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def database(urls):
+    opened = await db.Database.open(urls["one"], "one")
+    await opened.execute("create table thing (id int primary key, body jsonb)")
+    yield opened
+    await opened.close()
+
+
+async def test_jsonb_takes_values_and_gives_raw_json(database):
+    await database.execute("insert into thing values (1, $1)", {"navn": "Blåbær", "tall": [1, 2.5]})
+    raw = await database.fetchval("select body from thing")
+    assert isinstance(raw, msgspec.Raw)
+    assert msgspec.json.decode(raw) == {"navn": "Blåbær", "tall": [1, 2.5]}
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database):
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as connection:
+            await connection.execute("insert into thing values (1, null)")
+            raise ZeroDivisionError
+    assert await database.fetchval("select count(*) from thing") == 0
+
+
+async def test_one_role_cannot_read_the_schema_of_another(database, urls):
+    other = await db.Database.open(urls["two"], "two")
+    with pytest.raises(Exception, match="permission denied for schema one"):
+        await other.fetch("select * from one.thing")
+    await other.close()
+
+
+async def test_a_connection_cut_by_the_server_is_a_503_and_the_next_call_works(database, postgres):
+    admin = await db.connect(postgres.url("pooled"))
+    with pytest.raises(Problem) as caught:
+        async with database.connection() as connection:
+            pid = await connection.fetchval("select pg_backend_pid()")
+            await admin.execute("select pg_terminate_backend($1)", pid)
+            await connection.fetchval("select 1")
+    assert (caught.value.status, caught.value.code) == (503, "database_unavailable")
+    assert await database.fetchval("select 1") == 1
+    await admin.close()
