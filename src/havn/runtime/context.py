@@ -1,0 +1,55 @@
+"""Everything one app process works with, made once at start (and again, whole, when `havn dev` reloads).
+
+A request takes the context from `request.app.state.context` once and keeps it, so that a reload under way never gives
+it half of the old configuration and half of the new.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from havn.kit.clock import Clock
+
+if TYPE_CHECKING:
+    from havn.appfolder import AppFolder
+    from havn.clients.profile import ProfileClient
+    from havn.clients.register import RegisterClient
+    from havn.clients.storage import StorageClient
+    from havn.guard.pep import Enforcer
+    from havn.guard.platform_token import PlatformTokenSigner
+    from havn.guard.principal import Principal
+    from havn.kit.http import HttpClient
+    from havn.runtime.actor import Actor
+    from havn.runtime.hooks import Hooks
+    from havn.runtime.settings import RuntimeSettings
+
+
+class Clients(msgspec.Struct, frozen=True):
+    """A client per platform API that an app asks."""
+
+    storage: StorageClient
+    register: RegisterClient
+    profile: ProfileClient
+    authentication: HttpClient
+    """Session redeem, refresh and keys: three calls, made by `havn.runtime.sessions`."""
+
+
+class AppContext(msgspec.Struct, frozen=True):
+    """The configuration, the code and the connections of the app this process runs."""
+
+    settings: RuntimeSettings
+    folder: AppFolder
+    hooks: Hooks
+    clients: Clients
+    enforcer: Enforcer
+    signer: PlatformTokenSigner
+    clock: Clock
+
+    def actor(self, principal: Principal, language: str = "nb") -> Actor:
+        """`principal` as the one on whose behalf platform APIs are asked."""
+        from havn.clients.credentials import Credentials
+        from havn.runtime.actor import Actor
+
+        return Actor(principal, language, Credentials(principal.token, self.signer.token()))
