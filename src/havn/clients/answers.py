@@ -1,0 +1,45 @@
+"""Reading a platform API's answer: the wanted type, or the API's own failure passed on."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from havn.kit.http import Response
+from havn.kit.problem import MEDIA_TYPE, Problem
+
+T = TypeVar("T")
+
+
+def read(response: Response, type_: type[T], *, of: str, strict: bool = True) -> T:
+    """The body as `type_`; raises the `Problem` the API answered with, or a 502 when the body is not what it should be.
+
+    `of` is the API's name in the message.
+    """
+    if not response.is_success:
+        raise failure(response, of=of)
+    try:
+        return msgspec.json.decode(response.content, type=type_, strict=strict)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise Problem(502, f"{of} gave an answer that cannot be read.", code="bad_upstream_answer") from error
+
+
+def failure(response: Response, *, of: str) -> Problem:
+    """The failure in `response`, with its status, code and waiting time kept."""
+    document: dict[str, Any] = {}
+    if response.headers.get("content-type", "").startswith(MEDIA_TYPE):
+        try:
+            document = msgspec.json.decode(response.content, type=dict[str, Any])
+        except (msgspec.ValidationError, msgspec.DecodeError):
+            document = {}
+    headers = {name: response.headers[name] for name in ("retry-after", "www-authenticate") if name in response.headers}
+    known = {"type", "title", "status", "detail", "code"}
+    return Problem(
+        response.status_code,
+        str(document.get("detail") or f"{of} answered with status {response.status_code}."),
+        title=document.get("title"),
+        code=document.get("code"),
+        headers=headers,
+        **{name: value for name, value in document.items() if name not in known},
+    )
