@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import msgspec
+from havn.runtime.hooks.results import Option, Options
+
+__all__ = ["Option", "Options", "find"]
 
 if TYPE_CHECKING:
     from havn.contracts.storage import Instance
     from havn.runtime.actor import Actor
     from havn.runtime.context import AppContext
-
-
-class Option(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """One choice; `label`, `description` and `help_text` are text keys or plain text."""
-
-    value: str | float | bool | None
-    label: str
-    description: str | None = None
-    help_text: str | None = None
-    tags: Mapping[str, str] | None = None
-
-
-class Options(msgspec.Struct, frozen=True):
-    """The choices, and the parameters the provider asked its source with (header `Altinn-DownstreamParameters`)."""
-
-    options: Sequence[Option]
-    parameters: Mapping[str, str] = {}
 
 
 async def find(

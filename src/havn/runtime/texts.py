@@ -26,12 +26,15 @@ class TextSources(msgspec.Struct, frozen=True):
     """The row's index at each list level, from the outside in, for keys with `[{0}]`."""
 
 
-def resolve(folder: AppFolder, language: str, key: str, sources: TextSources = TextSources()) -> str:
+NO_SOURCES = TextSources()
+
+
+def resolve(folder: AppFolder, language: str, key: str, sources: TextSources = NO_SOURCES) -> str:
     """The text for `key` (Markdown or HTML, as the app wrote it); the key itself when there is none."""
     raise NotImplementedError
 
 
-def find(folder: AppFolder, language: str, key: str, sources: TextSources = TextSources()) -> str | None:
+def find(folder: AppFolder, language: str, key: str, sources: TextSources = NO_SOURCES) -> str | None:
     """As `resolve`, but None when there is no such text."""
     raise NotImplementedError
 

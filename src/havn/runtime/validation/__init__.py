@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from havn.runtime.validation.issue import Severity, ValidationIssue
+from havn.runtime.issues import Severity, ValidationIssue
 
 if TYPE_CHECKING:
     from havn.contracts.storage import Instance
