@@ -1,0 +1,90 @@
+"""The ingress process: listens on the loopback addresses and takes its table from the parent over a socket.
+
+`HAVN_CONTROL_FD` is one end of a socket pair. The parent writes a `Command` a line in JSON, and reads an `Answer` for
+each. When the parent is gone, so is the other end of the socket, and the process ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+
+import msgspec
+import setproctitle
+import structlog
+import uvloop
+
+from havn.gateway.ingress.control import Answer, Command
+from havn.gateway.ingress.server import Ingress
+from havn.kit import log, settings
+
+_log = structlog.get_logger("ingress")
+_MAX_LINE = 16 * 1024 * 1024
+
+
+class IngressSettings(msgspec.Struct, frozen=True):
+    """`port` to listen on, the public `scheme`, and the descriptor of the control socket."""
+
+    control_fd: int
+    port: int = 8000
+    scheme: str = "http"
+
+
+async def main(settings: IngressSettings) -> None:
+    """Serve until the parent goes or SIGTERM comes."""
+    ingress = Ingress(scheme=settings.scheme)
+    await ingress.listen("127.0.0.1", settings.port)
+    # No IPv6 on this machine: browsers fall back on IPv4 by themselves.
+    with contextlib.suppress(OSError):
+        await ingress.listen("::1", settings.port)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=settings.control_fd), limit=_MAX_LINE)
+    control = asyncio.create_task(_control(ingress, reader, writer))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({control, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await ingress.close()
+    control.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await control
+
+
+async def _control(ingress: Ingress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    decoder = msgspec.json.Decoder(Command)
+    async with asyncio.TaskGroup() as tasks:
+        while line := await reader.readline():
+            try:
+                command = decoder.decode(line)
+                if command.table is not None:
+                    ingress.replace(command.table)
+            except (msgspec.DecodeError, ValueError) as error:
+                _answer(writer, Answer(id=0, version=ingress.version, error=str(error)))
+                continue
+            # Draining takes its time, and must not hold up the next table.
+            tasks.create_task(_finish(ingress, command, writer))
+
+
+async def _finish(ingress: Ingress, command: Command, writer: asyncio.StreamWriter) -> None:
+    drained = await ingress.drained(command.drain, command.timeout) if command.drain else True
+    _answer(writer, Answer(id=command.id, version=ingress.version, drained=drained))
+
+
+def _answer(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    writer.write(msgspec.json.encode(answer) + b"\n")
+
+
+if __name__ == "__main__":
+    setproctitle.setproctitle("havn ingress")
+    log.configure(os.environ.get("HAVN_LOG_LEVEL", "INFO"))
+    wanted = settings.load(IngressSettings)
+    try:
+        uvloop.run(main(wanted))
+    except OSError as error:
+        sys.exit(f"The gateway could not listen on port {wanted.port}: {error.strerror}.")
