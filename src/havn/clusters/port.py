@@ -1,0 +1,139 @@
+"""The port to a cluster: where one org's apps run in one environment, whoever runs them there.
+
+Two promises are part of it. *Routing*: when `apply` has returned, requests for the app's host, under `/{app}` and under
+`/{org}/{app}`, reach exactly this app, and no request failed on the way from the release before. *Truth*: `status` is
+read back from what runs, never from what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cluster is asked to run for one app."""
+
+    app: str
+    release: str
+    """Digest of the release, `sha256:…`."""
+    replicas: int = 1
+    settings: Mapping[str, str] = {}
+    """Environment variables of the app's processes."""
+    secrets: Mapping[str, str] = {}
+    """Files by name in the folder that `HAVN_SECRETS_DIR` names to the app."""
+    ready_within: float = 60.0
+    """Seconds each replica has to become ready."""
+
+    def __repr__(self) -> str:
+        return f"Workload({self.app!r}, {self.release!r}, replicas={self.replicas}, secrets={sorted(self.secrets)})"
+
+
+ReplicaState = Literal["starting", "ready", "unready", "waiting", "stopping"]
+
+
+class Replica(msgspec.Struct, frozen=True, kw_only=True):
+    """One process or pod as it is now. `waiting`: it failed and will be started again."""
+
+    name: str
+    release: str
+    state: ReplicaState
+    reason: str | None = None
+    """Why it is not ready, a sentence, with the last log line when it stopped by itself."""
+    restarts: int = 0
+    since: datetime
+
+
+class AppStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, beside what runs."""
+
+    app: str
+    release: str
+    replicas: int
+    """How many were asked for."""
+    actual: tuple[Replica, ...] = ()
+
+    @property
+    def ready(self) -> int:
+        """How many replicas of the release asked for are ready."""
+        return sum(replica.state == "ready" and replica.release == self.release for replica in self.actual)
+
+    @property
+    def settled(self) -> bool:
+        """Whether exactly what was asked for runs."""
+        return self.ready == self.replicas == len(self.actual)
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A line that one replica wrote."""
+
+    time: datetime
+    replica: str
+    text: str
+
+
+class ClusterError(Exception):
+    """The cluster could not do what was asked; the message is a sentence with the reason."""
+
+
+class RolloutFailed(ClusterError):
+    """The release did not become ready; what ran before still runs and is routed to."""
+
+    def __init__(self, reason: str, status: AppStatus) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class UnknownApp(ClusterError):
+    """No such app is in the cluster."""
+
+
+Progress = Callable[[str], None]
+"""Told each step of a rollout as a sentence."""
+
+
+class Cluster(Protocol):
+    """One org's cluster in one environment. Every call is safe to repeat."""
+
+    async def apply(self, workload: Workload, progress: Progress = ...) -> AppStatus:
+        """Make the app run as `workload` says, replacing what ran before without a failed request.
+
+        Returns when every replica is ready and routed to, and the ones before are gone. Raises `RolloutFailed` when
+        the new release does not become ready; then everything is as it was before the call.
+        """
+        ...
+
+    async def scale(self, app: str, replicas: int, progress: Progress = ...) -> AppStatus:
+        """Change the number of replicas; zero keeps the app known but not running. Raises `UnknownApp`."""
+        ...
+
+    async def status(self, app: str) -> AppStatus:
+        """The app as it is now. Raises `UnknownApp`."""
+        ...
+
+    async def apps(self) -> list[AppStatus]:
+        """Every app of the cluster, by name."""
+        ...
+
+    def logs(self, app: str, *, lines: int = 100, follow: bool = False) -> AsyncGenerator[LogLine, None]:
+        """The last `lines` of all replicas in the order they came, and with `follow` those that come. `UnknownApp`."""
+        ...
+
+    async def remove(self, app: str) -> None:
+        """Stop routing to the app, let requests under way end, and stop it. Nothing happens when it is not there."""
+        ...
+
+
+class Clusters(Protocol):
+    """Finds the cluster of an org in an environment."""
+
+    def find(self, org: str, environment: str) -> Cluster:
+        """The cluster. Raises `ClusterError` when there is none."""
+        ...
+
+
+def silent(step: str) -> None:
+    """Tell nobody."""

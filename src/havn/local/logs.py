@@ -1,0 +1,91 @@
+"""A log file of one app or component: lines with time and source, rotated by size, read back and followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from pathlib import Path
+
+from havn.clusters.port import LogLine
+from havn.kit.clock import Clock, system_clock
+
+_MAX_BYTES = 10 * 1024 * 1024
+_KEEP = 3
+_MAX_WAITING = 10_000
+
+
+class LogFile:
+    """Appends to `path`; `path`.1 to `path`.3 are the ones before."""
+
+    def __init__(self, path: Path, *, clock: Clock = system_clock, max_bytes: int = _MAX_BYTES) -> None:
+        self.path = path
+        self._clock = clock
+        self._max = max_bytes
+        self._followers: set[asyncio.Queue[LogLine]] = set()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+
+    def write(self, source: str, text: str) -> None:
+        """Add one line. A full disk loses the line, never the process that wrote it."""
+        line = LogLine(self._clock(), source, text)
+        data = f"{line.time.isoformat(timespec='milliseconds')} {source} {text}\n".encode()
+        try:
+            if self._size + len(data) > self._max:
+                self._rotate()
+            self._file.write(data)
+            self._size += len(data)
+        except OSError:
+            pass
+        for queue in self._followers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(line)
+
+    def last(self, lines: int) -> list[LogLine]:
+        """The newest `lines`, oldest first."""
+        found: deque[LogLine] = deque(maxlen=max(lines, 0))
+        for path in (self._rotated(1), self.path):
+            if path.exists():
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    found.extend(line for text in file if (line := _parse(text)) is not None)
+        return list(found)
+
+    async def follow(self, lines: int) -> AsyncGenerator[LogLine, None]:
+        """The newest `lines`, then each one as it comes."""
+        queue: asyncio.Queue[LogLine] = asyncio.Queue(_MAX_WAITING)
+        self._followers.add(queue)
+        try:
+            for line in self.last(lines):
+                yield line
+            while True:
+                yield await queue.get()
+        finally:
+            self._followers.discard(queue)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _rotated(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _rotate(self) -> None:
+        self._file.close()
+        for number in range(_KEEP, 1, -1):
+            if self._rotated(number - 1).exists():
+                self._rotated(number - 1).replace(self._rotated(number))
+        self.path.replace(self._rotated(1))
+        self._file = self.path.open("ab", buffering=0)
+        self._size = 0
+
+
+def _parse(text: str) -> LogLine | None:
+    time, _, rest = text.rstrip("\n").partition(" ")
+    source, _, message = rest.partition(" ")
+    try:
+        return LogLine(datetime.fromisoformat(time), source, message)
+    except ValueError:
+        return None
