@@ -19,6 +19,7 @@ from havn.kit.problem import Problem
 # asyncpg has no type information; the names still say what is meant.
 Connection: TypeAlias = Any
 Record: TypeAlias = Any
+DatabaseError = asyncpg.PostgresError
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 SerializationFailure = asyncpg.SerializationError
