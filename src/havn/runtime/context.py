@@ -14,15 +14,17 @@ from havn.kit.clock import Clock
 
 if TYPE_CHECKING:
     from havn.appfolder import AppFolder
+    from havn.clients.authentication import AuthenticationClient
+    from havn.clients.authorization import AuthorizationClient
     from havn.clients.profile import ProfileClient
     from havn.clients.register import RegisterClient
     from havn.clients.storage import StorageClient
     from havn.guard.pep import Enforcer
     from havn.guard.platform_token import PlatformTokenSigner
     from havn.guard.principal import Principal
-    from havn.kit.http import HttpClient
     from havn.runtime.actor import Actor
     from havn.runtime.hooks import Hooks
+    from havn.runtime.models import Models
     from havn.runtime.settings import RuntimeSettings
 
 
@@ -32,8 +34,8 @@ class Clients(msgspec.Struct, frozen=True):
     storage: StorageClient
     register: RegisterClient
     profile: ProfileClient
-    authentication: HttpClient
-    """Session redeem, refresh and keys: three calls, made by `havn.runtime.sessions`."""
+    authentication: AuthenticationClient
+    authorization: AuthorizationClient
 
 
 class AppContext(msgspec.Struct, frozen=True):
@@ -41,11 +43,17 @@ class AppContext(msgspec.Struct, frozen=True):
 
     settings: RuntimeSettings
     folder: AppFolder
+    models: Models
     hooks: Hooks
     clients: Clients
     enforcer: Enforcer
     signer: PlatformTokenSigner
     clock: Clock
+
+    @property
+    def enforce_task(self) -> bool:
+        """Whether data may be written only in the task its type belongs to (`EnforceDataTypeTaskId`)."""
+        return self.folder.settings.app_flag("EnforceDataTypeTaskId", default=False)
 
     def actor(self, principal: Principal, language: str = "nb") -> Actor:
         """`principal` as the one on whose behalf platform APIs are asked."""

@@ -1,0 +1,87 @@
+"""The instance's lock, held while its process moves, and data elements left locked by a move that was cut short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from havn.contracts.application import DataType
+from havn.contracts.storage import DataElement, Instance
+from havn.kit.problem import Problem
+
+if TYPE_CHECKING:
+    from havn.runtime.actor import Actor
+    from havn.runtime.context import AppContext
+
+TTL_SECONDS = 10
+"""How long an instance stays locked by a process that was killed."""
+WAIT_SECONDS = 12
+_EVERY = 0.5
+
+
+@asynccontextmanager
+async def moving(context: AppContext, actor: Actor, instance: Instance) -> AsyncIterator[None]:
+    """Hold the instance's lock, renewed as long as the block runs.
+
+    Waits for a lock whose holder may have been killed; 409 `move_under_way` when it is still held after that.
+    """
+    storage, instance_id, credentials = context.clients.storage, instance.id or "", actor.credentials
+    token = await _take(context, actor, instance_id)
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(TTL_SECONDS / 3)
+            with suppress(Problem):
+                await storage.extend_lock(instance_id, token, TTL_SECONDS, credentials)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewing
+        # A lock that cannot be released ends by itself.
+        with suppress(Problem):
+            await storage.extend_lock(instance_id, token, 0, credentials)
+
+
+async def _take(context: AppContext, actor: Actor, instance_id: str) -> str:
+    for attempt in range(int(WAIT_SECONDS / _EVERY) + 1):
+        if attempt:
+            await asyncio.sleep(_EVERY)
+        try:
+            return await context.clients.storage.lock_instance(instance_id, TTL_SECONDS, actor.credentials)
+        except Problem as problem:
+            if problem.status != 409:
+                raise
+    raise Problem(
+        409, "The instance is being moved on just now. Try again.", code="move_under_way", headers={"Retry-After": "5"}
+    )
+
+
+async def reopen(
+    context: AppContext, actor: Actor, instance: Instance, element: DataElement, type_: DataType
+) -> None:
+    """Unlock an element of the current task.
+
+    Elements are locked at the end of their task. One of the *current* task that is locked means that a move is under
+    way (409), or that one was cut short: nobody holds the instance's lock then, and the person goes on editing.
+    """
+    task = instance.process.current_task if instance.process else None
+    if task is None or type_.task_id != task.element_id or task.altinn_task_type != "data":
+        raise Problem(409, "The data is locked and cannot be changed.", code="locked")
+    storage, instance_id = context.clients.storage, instance.id or ""
+    try:
+        token = await storage.lock_instance(instance_id, TTL_SECONDS, actor.credentials)
+    except Problem as problem:
+        if problem.status == 409:
+            raise Problem(409, "The form is being submitted just now.", code="move_under_way") from None
+        raise
+    try:
+        await storage.unlock_data(instance_id, element.id or "", actor.credentials)
+    finally:
+        with suppress(Problem):
+            await storage.extend_lock(instance_id, token, 0, actor.credentials)
