@@ -5,10 +5,12 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 export UV_PYTHON_DOWNLOADS := never
+# A Go from PyPI may stand there, for machines without one.
+export PATH := $(PATH):$(CURDIR)/.tools/bin
 UV := .tools/bin/uv
 RUN := .venv/bin/
 
-.PHONY: help up test check bench assets docs clean
+.PHONY: help up test test-cluster toolchain check bench assets docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,6 +20,12 @@ up: .venv/.synced assets ## set everything up, start the platform with the examp
 
 test: .venv/.synced assets .tools/browser ## set everything up and run every test
 	$(RUN)pytest $(ARGS)
+
+test-cluster: .venv/.synced assets .tools/browser toolchain ## run the tests that need a real Kubernetes, made on this machine (as root)
+	$(RUN)pytest -m cluster $(ARGS)
+
+toolchain: .venv/.synced .tools/cluster ## build Kubernetes, Traefik, Helm and the rest for local clusters (minutes, once)
+	$(RUN)python -m havn.local.kubernetes.toolchain toolchain
 
 check: .venv/.synced ## format, lint, types and import contracts
 	$(RUN)ruff format --check .
@@ -43,6 +51,10 @@ src/havn/kit/assets/dist/manifest.json: frontend/package-lock.json $(wildcard fr
 
 .tools/browser: | .tools/bin/uv
 	tests/support/install-browser
+	touch $@
+
+.tools/cluster: | .tools/bin/uv
+	tests/support/install-cluster-packages
 	touch $@
 
 clean: ## remove what was built (not .havn/, which holds your data)

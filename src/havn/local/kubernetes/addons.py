@@ -1,0 +1,60 @@
+"""What a cluster that others run brings along, put into a local one: DNS, metrics, and Traefik as a pod."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from havn.local.kubernetes.cluster import LocalKubernetes
+from havn.local.kubernetes.images import write_archive
+
+_PROGRAMS = ("pause", "coredns", "metrics-server", "traefik")
+_TRAEFIK = "github.com/traefik/traefik/v3"
+_METRICS = "sigs.k8s.io/metrics-server"
+
+
+def load_images(cluster: LocalKubernetes) -> None:
+    """Give the node the images of the add-ons; without the pause image no pod starts at all."""
+    with tempfile.TemporaryDirectory(dir=cluster.layout.folder) as scratch:
+        for name in _PROGRAMS:
+            archive = Path(scratch, f"{name}.tar")
+            write_archive(archive, f"havn.local/{name}:1", cluster.toolchain.program(name))
+            cluster.load_image(archive)
+            archive.unlink()
+
+
+def install_dns(cluster: LocalKubernetes) -> None:
+    """CoreDNS that answers cluster names only: any other name does not exist here."""
+    _apply(cluster, "coredns.yaml", dns=str(cluster.layout.addresses.dns))
+
+
+def install_metrics(cluster: LocalKubernetes) -> None:
+    """metrics-server, from the manifests of its own module, which the autoscaler reads."""
+    base = cluster.toolchain.module(_METRICS) / "manifests" / "base"
+    with tempfile.TemporaryDirectory(dir=cluster.layout.folder) as scratch:
+        # kustomize reads below its own folder only, so the module's files are copied beside our patch.
+        shutil.copytree(base, Path(scratch, "base"), copy_function=shutil.copyfile)
+        overlay = (files(__package__) / "manifests" / "metrics-server.yaml").read_text()
+        Path(scratch, "kustomization.yaml").write_text(overlay)
+        cluster.kubectl("apply", "--server-side", "--kustomize", scratch)
+
+
+def install_traefik(cluster: LocalKubernetes) -> None:
+    """Traefik as a pod on host ports 80 and 443, with the custom resources of its own module."""
+    crds = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
+    cluster.kubectl("apply", "--server-side", "-f", str(cluster.toolchain.module(_TRAEFIK) / crds))
+    cluster.kubectl("wait", "--for=condition=Established", "crd/ingressroutes.traefik.io", "--timeout=30s")
+    _apply(cluster, "traefik.yaml")
+
+
+def wait_for(cluster: LocalKubernetes, namespace: str, deployment: str, seconds: int = 90) -> None:
+    """Return once every replica of a deployment is ready."""
+    cluster.kubectl("-n", namespace, "rollout", "status", f"deployment/{deployment}", f"--timeout={seconds}s")
+
+
+def _apply(cluster: LocalKubernetes, manifest: str, **values: str) -> None:
+    text = Template((files(__package__) / "manifests" / manifest).read_text()).substitute(values)
+    cluster.kubectl("apply", "--server-side", "-f", "-", text=text)
