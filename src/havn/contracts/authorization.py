@@ -169,13 +169,13 @@ class AttributePair(msgspec.Struct, rename="camel", frozen=True):
 
 
 class PolicyFacts(msgspec.Struct, rename="camel", frozen=True):
-    """The policy in force for an app: its XML, its version number and the SHA-256 of its bytes."""
+    """The policy in force for an app: its XML (base64 on the wire), version number and the SHA-256 of its bytes."""
 
     org: str
     app: str
     version: int
     digest: str
-    xml: str
+    xml: bytes
 
 
 class SubjectRef(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):

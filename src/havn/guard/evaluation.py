@@ -1,0 +1,149 @@
+"""Deciding with an app's policy and the facts about a subject: what the PDP and every in-process PEP do alike.
+
+First the policy itself. If, and only if, it is NotApplicable, the rights that were delegated: a right permits its
+action on resources that have all of its attributes, and carries the policy's own obligations and advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from lxml import etree
+
+from havn.contracts import authorization as contract
+from havn.contracts.authorization import DelegatedRight, PolicyFacts
+from havn.engines import xacml
+from havn.engines.xacml import CompiledPolicy, Decision, Request, Result
+from havn.engines.xacml.names import NAMESPACE
+
+Bags = dict[str, tuple[str, ...]]
+
+DELEGATED_RULE = "urn:havn:delegated-right"
+
+
+class AppPolicy:
+    """A policy in force, compiled, with its twin for delegated rights."""
+
+    def __init__(self, facts: PolicyFacts) -> None:
+        self.org = facts.org
+        self.app = facts.app
+        self.version = facts.version
+        self.digest = facts.digest
+        self.xml = facts.xml
+        self.compiled: CompiledPolicy = compile_xml(facts.xml, source=f"{facts.org}/{facts.app}")
+        self._delegated: CompiledPolicy | None = None
+        # Whether two instances in the same place can be told apart by the policy.
+        self.names_instances = b":instance-id" in facts.xml
+
+    @property
+    def delegated(self) -> CompiledPolicy:
+        """This policy with one rule that permits: its target and obligations go with every delegated right."""
+        if self._delegated is None:
+            self._delegated = compile_xml(_with_one_permit(self.xml), source=f"{self.org}/{self.app} (delegated)")
+        return self._delegated
+
+    def decide_many(
+        self, requests: Sequence[Request], rights: Sequence[Sequence[DelegatedRight]], now: datetime
+    ) -> list[tuple[Result, DelegatedRight | None]]:
+        """A result for each request, and the delegated right that permitted it if one did.
+
+        `rights` are those of the request's subject for the request's party.
+        """
+        results = self.compiled.decide_many(requests)
+        decided: list[tuple[Result, DelegatedRight | None]] = []
+        for request, result, held in zip(requests, results, rights, strict=True):
+            if held and result.decision is Decision.NOT_APPLICABLE:
+                right = matching(request, held, now)
+                if right is not None:
+                    by_right = self.delegated.decide(request)
+                    if by_right.decision is Decision.PERMIT:
+                        decided.append((by_right, right))
+                        continue
+            decided.append((result, None))
+        return decided
+
+
+def compile_xml(xml: bytes, *, source: str) -> CompiledPolicy:
+    """Load and compile. Raises `xacml.PolicyError` with line and rule."""
+    return xacml.compile_policy(xacml.load_policy(xml, source=source))
+
+
+def matching(request: Request, rights: Iterable[DelegatedRight], now: datetime) -> DelegatedRight | None:
+    """The first right that covers the request's action, resource and instance at this moment."""
+    actions = request.attributes.get(contract.ACTION, {}).get(contract.ACTION_ID, ())
+    if len(actions) != 1:
+        return None
+    resource = request.attributes.get(contract.RESOURCE, {})
+    instances = {_bare(value) for key in _INSTANCES for value in resource.get(key, ())}
+    for right in rights:
+        if right.action != actions[0] or (right.valid_to is not None and now >= right.valid_to):
+            continue
+        if right.instance_id is not None and _bare(right.instance_id) not in instances:
+            continue
+        if right.resource and all(pair.value in resource.get(pair.id, ()) for pair in right.resource):
+            return right
+    return None
+
+
+def bags(attributes: Iterable[tuple[str, str]]) -> Bags:
+    """Attributes as the engine keeps them: a bag of strings by id."""
+    found: Bags = {}
+    for name, value in attributes:
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+def request(
+    subject: Mapping[str, tuple[str, ...]], resource: Mapping[str, tuple[str, ...]], action: str, now: datetime
+) -> Request:
+    """A request ready to be decided; `subject` and `resource` are shared, not copied."""
+    return Request(
+        {
+            contract.SUBJECT: subject,  # type: ignore[dict-item]  # never written to
+            contract.RESOURCE: resource,  # type: ignore[dict-item]
+            contract.ACTION: {contract.ACTION_ID: (action,)},
+        },
+        now=now,
+    )
+
+
+_INSTANCES = (contract.INSTANCE_ID, contract.RESOURCE_INSTANCE_ID)
+
+
+def _bare(instance: str) -> str:
+    return instance.removeprefix("urn:altinn:instance-id:")
+
+
+_REPLACED = {
+    f"{{{NAMESPACE}}}{name}"
+    for name in (
+        "Rule", "Policy", "PolicySet", "PolicyIdReference", "PolicySetIdReference", "CombinerParameters",
+        "RuleCombinerParameters", "PolicyCombinerParameters", "PolicySetCombinerParameters",
+    )
+}  # fmt: skip
+_LAST = {f"{{{NAMESPACE}}}{name}" for name in ("ObligationExpressions", "AdviceExpressions")}
+
+
+def _with_one_permit(xml: bytes) -> bytes:
+    """`xml`'s root with its children that decide replaced by one rule that permits."""
+    old = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+    root = etree.Element(f"{{{NAMESPACE}}}Policy", nsmap=old.nsmap)
+    root.set("PolicyId", old.get("PolicyId") or old.get("PolicySetId") or DELEGATED_RULE)
+    root.set("Version", old.get("Version") or "1.0")
+    root.set("RuleCombiningAlgId", "urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides")
+    kept = [child for child in old if isinstance(child.tag, str) and child.tag not in _REPLACED]
+    for child in kept:
+        if child.tag not in _LAST:
+            root.append(_as_policy(child))
+    etree.SubElement(root, f"{{{NAMESPACE}}}Rule", RuleId=DELEGATED_RULE, Effect="Permit")
+    for child in kept:
+        if child.tag in _LAST:
+            root.append(child)
+    return etree.tostring(root, encoding="utf-8")
+
+
+def _as_policy(child: etree._Element) -> etree._Element:
+    if child.tag == f"{{{NAMESPACE}}}PolicySetDefaults":
+        child.tag = f"{{{NAMESPACE}}}PolicyDefaults"
+    return child
