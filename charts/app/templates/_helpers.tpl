@@ -1,0 +1,24 @@
+{{/* The name of every object: the release's, which is the app's. */}}
+{{- define "app.name" -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What the Deployment and the Service select by: never changes for an app, since a selector is immutable. */}}
+{{- define "app.selector" -}}
+app.kubernetes.io/name: {{ include "app.name" . }}
+app.kubernetes.io/component: service-app
+{{- end -}}
+
+{{- define "app.labels" -}}
+{{ include "app.selector" . }}
+app.kubernetes.io/part-of: {{ .Values.org | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+{{- with .Values.release }}
+havn/release: {{ . | trimPrefix "sha256:" | trunc 32 | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Where probes and the Service speak to the app: TLS when it has a certificate. */}}
+{{- define "app.scheme" -}}
+{{- if .Values.tls.existingSecret -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- end -}}
