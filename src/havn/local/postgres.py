@@ -59,7 +59,8 @@ class EmbeddedPostgres:
         if not (self.data / "PG_VERSION").exists():
             self._initialise(binaries)
         self._clear_stale()
-        self._sockets = self._socket_folder()
+        # Kept over a restart: the address is in the settings of those who use it.
+        self._sockets = self._sockets or self._socket_folder()
         log = (self.folder / "postgres.log").open("ab")
         options = {
             "listen_addresses": "",

@@ -75,7 +75,7 @@ class Supervisor:
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.name}")
 
     async def ready(self, *, attempts: int = 3) -> None:
-        """Wait until it is ready. Raises `StartFailed` after `attempts` starts that ended, or one that took too long."""
+        """Wait until it is ready. Raises `StartFailed` after `attempts` starts that ended, or one too slow."""
         async with self._change:
             while self.state != "ready":
                 if self.state == "stopping" or self._failures >= attempts or self._too_slow:

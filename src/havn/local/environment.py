@@ -1,0 +1,140 @@
+"""What the environment `local` consists of: its names, its keys, and what each of its components is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyrage
+from joserfc import jwk
+
+from havn.local import databases
+from havn.local.secrets import SecretStore
+
+NAME = "local"
+TYPE = "test"
+SCHEME = "http"
+COMPONENTS = ("authentication", "register", "profile", "authorization", "storage", "deploy")
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """Where things are: the public port, and the loopback ports between the processes."""
+
+    port: int
+    platform_port: int
+    console_port: int
+
+    @property
+    def domain(self) -> str:
+        """The environment's domain, under which browsers find this machine by themselves."""
+        return f"havn.localhost:{self.port}"
+
+    @property
+    def platform_url(self) -> str:
+        """The platform process, as our other processes reach it."""
+        return f"http://127.0.0.1:{self.platform_port}"
+
+    def public(self, name: str) -> str:
+        """The public address of the host `name`.`domain`."""
+        return f"{SCHEME}://{name}.{self.domain}"
+
+
+def new_key() -> str:
+    """A fresh P-256 signing key as a private JWK, its thumbprint as key id."""
+    key = jwk.generate_key("EC", "P-256", private=True)
+    members = key.as_dict(private=True)
+    return msgspec.json.encode({**members, "kid": key.thumbprint(), "alg": "ES256", "use": "sig"}).decode()
+
+
+def public_key(private: str) -> dict[str, Any]:
+    """The public members of a private JWK."""
+    members = msgspec.json.decode(private, type=dict[str, Any])
+    return {name: value for name, value in members.items() if name != "d"}
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The environment's own secrets, made on first use and kept encrypted."""
+
+    passwords: Mapping[str, str]
+    components: Mapping[str, str]
+    """Each component's private JWK."""
+    key_identity: str
+    pepper: str
+    pseudonym: str
+
+    @classmethod
+    def open(cls, store: SecretStore) -> Keys:
+        """Read them, making what is missing."""
+        passwords = {name: _password for name in databases.password_names()}
+        keys = {f"component/{name}": new_key for name in COMPONENTS}
+        rest = {
+            "authentication/key-identity": lambda: str(pyrage.x25519.Identity.generate()),
+            "authentication/pepper": _password,
+            "authorization/pseudonym": _password,
+        }
+        found = store.get_all({**passwords, **keys, **rest})
+        return cls(
+            passwords={name: found[name] for name in passwords},
+            components={name: found[f"component/{name}"] for name in COMPONENTS},
+            key_identity=found["authentication/key-identity"],
+            pepper=found["authentication/pepper"],
+            pseudonym=found["authorization/pseudonym"],
+        )
+
+    def public(self) -> str:
+        """The components' public keys as JWKS, each with the component it belongs to."""
+        keys = [{**public_key(private), "app": name} for name, private in self.components.items()]
+        return msgspec.json.encode({"keys": keys}).decode()
+
+
+def settings(addresses: Addresses) -> dict[str, str]:
+    """What every process of the environment is told."""
+    return {
+        "HAVN_DOMAIN": addresses.domain,
+        "HAVN_SCHEME": SCHEME,
+        "HAVN_ENVIRONMENT": NAME,
+        "HAVN_ENVIRONMENT_TYPE": TYPE,
+        "HAVN_PLATFORM_URL": addresses.platform_url,
+    }
+
+
+def platform_settings(addresses: Addresses, state: Path, orgs_file: Path) -> dict[str, str]:
+    """What the platform process is told, beside its secrets."""
+    return {
+        **settings(addresses),
+        "HAVN_PORT": str(addresses.platform_port),
+        "HAVN_ORGS_FILE": str(orgs_file),
+        "HAVN_AUTHENTICATION_KEY_FOLDER": str(state / "signing-keys"),
+        # One machine, one process: nobody holds an older key set for days.
+        "HAVN_AUTHENTICATION_KEY_WAIT_HOURS": "1",
+        "HAVN_STORAGE_BLOBS": f"file://{state / 'blobs'}",
+    }
+
+
+def component_secrets(
+    keys: Keys, addresses: Addresses, urls: Mapping[str, str], providers: str
+) -> dict[str, dict[str, str]]:
+    """The secret files of each part of the platform process, by component and file name."""
+    secrets = {
+        name: {
+            "platform-access-key": keys.components[name],
+            "platform-jwks": keys.public(),
+            f"{name}-database-url": urls.get(name, ""),
+        }
+        for name in COMPONENTS
+    }
+    secrets["authentication"] |= {
+        "authentication-key-identity": keys.key_identity,
+        "authentication-session-pepper": keys.pepper,
+        "authentication-providers": providers,
+    }
+    secrets["authorization"]["authorization-pseudonym-key"] = keys.pseudonym
+    return secrets
+
+
+def _password() -> str:
+    import secrets
+
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,245 @@
+"""The whole platform on this machine: started in order, each part supervised, stopped in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from havn.gateway.ingress.routes import Route
+from havn.kit import db, migrations
+from havn.kit.http import HttpClient
+from havn.kit.problem import Problem
+from havn.local import databases, environment
+from havn.local.cluster import LocalClusters, Machine
+from havn.local.gateway import Gateway
+from havn.local.logs import LogFile
+from havn.local.postgres import EmbeddedPostgres, PostgresError
+from havn.local.process import Child, stop_leftovers
+from havn.local.secrets import SecretsError, SecretStore, write_folder
+from havn.local.state import State, StateError
+from havn.local.supervisor import StartFailed, Supervisor
+
+Report = Callable[[str, float], None]
+"""Told each step that is done, and how many seconds it took."""
+
+# What a child inherits; everything else it is told by name.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "HAVN_LOG_LEVEL")
+
+
+class UpError(Exception):
+    """The platform cannot start; the message is a sentence with the next step."""
+
+
+class LocalPlatform:
+    """The embedded platform of one state folder, reached at `port`."""
+
+    def __init__(self, state: State, *, port: int, report: Report) -> None:
+        self.state = state
+        self.port = port
+        self._report = report
+        self._stack = AsyncExitStack()
+        # One thread for the life of the platform: the kernel ends PostgreSQL when the thread that started it ends.
+        self._thread = ThreadPoolExecutor(1, "postgres")
+        self._server = EmbeddedPostgres(state.postgres)
+        self._environ = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        # Our packages are found where we found them, also in a checkout.
+        self._environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+
+    async def start(self) -> None:
+        """Start everything. Raises `UpError`; then nothing runs."""
+        try:
+            await self._start()
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, StateError | SecretsError | PostgresError | migrations.MigrationError | StartFailed):
+                raise UpError(str(error)) from error
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise UpError(
+                    f"The disk of {self.state.folder} is full: make room, or choose another place with --state."
+                ) from error
+            if isinstance(error, db.DatabaseError):
+                raise UpError(
+                    f"The database in {self.state.postgres} did not take our set-up ({error}): see postgres.log there."
+                ) from error
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything, apps first, the database last."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        state, stack = self.state, self._stack
+        state.prepare()
+        state.lock()
+        stack.callback(state.unlock)
+        if left := stop_leftovers(state.run):
+            self._report(f"Stopped what an earlier run left behind: {', '.join(left)}", 0)
+        _check_port(self.port)
+        self.store = SecretStore(state.secrets)
+        keys = environment.Keys.open(self.store)
+        self.addresses = environment.Addresses(self.port, _free_port(), _free_port())
+
+        self.gateway = Gateway(
+            port=self.port,
+            scheme=environment.SCHEME,
+            environ=self._environ,
+            records=state.run,
+            output=self._log("ingress"),
+        )
+        stack.push_async_callback(self.gateway.stop)
+        gateway = asyncio.create_task(self.gateway.begin())
+        began = time.perf_counter()
+        await self._start_postgres()
+        began = self._done("PostgreSQL", began)
+        urls = await databases.prepare(self._server, keys.passwords)
+        began = self._done("Databases", began)
+        await self._start_platform(keys, urls)
+        await gateway
+        began = self._done("Platform APIs", began)
+        await self.gateway.route("platform", self._routes())
+        machine = Machine(
+            domain=self.addresses.domain,
+            gateway=self.gateway,
+            releases=None,  # type: ignore[arg-type]
+            environ=self._environ,
+            run=state.run,
+            logs=state.logs,
+        )
+        self.clusters = LocalClusters(machine)
+        stack.push_async_callback(self.clusters.stop)
+
+    def _routes(self) -> list[Route]:
+        platform, console = (
+            f"127.0.0.1:{port}" for port in (self.addresses.platform_port, self.addresses.console_port)
+        )
+        return [
+            Route(host="platform.havn.localhost", upstreams=(platform,), name="the platform"),
+            Route(host="login.havn.localhost", upstreams=(platform,), name="the test sign-in"),
+            Route(host="console.havn.localhost", upstreams=(console,), name="the console"),
+        ]
+
+    async def _start_postgres(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._server.start)
+
+        async def stop() -> None:
+            await loop.run_in_executor(self._thread, self._server.stop)
+            self._thread.shutdown()
+
+        self._stack.push_async_callback(stop)
+        watching = asyncio.create_task(self._keep_postgres())
+        self._stack.push_async_callback(_cancel, watching)
+
+    async def _keep_postgres(self) -> None:
+        """Start PostgreSQL again whenever it ends, with growing pauses."""
+        loop = asyncio.get_running_loop()
+        output = self._log("postgres")
+        pause = 0.2
+        while True:
+            pid = self._server.pid
+            if pid is not None:
+                started = loop.time()
+                await _ended(pid)
+                pause = 0.2 if loop.time() - started > 30 else min(pause * 2, 15)
+                output("PostgreSQL ended unexpectedly and is started again.")
+            await asyncio.sleep(pause)
+            try:
+                await loop.run_in_executor(self._thread, self._server.start)
+            except PostgresError as error:
+                output(str(error))
+                pause = min(pause * 2, 15)
+
+    async def _start_platform(self, keys: environment.Keys, urls: dict[str, str]) -> None:
+        secrets = self.state.run / "platform"
+        secrets.mkdir(mode=0o700, exist_ok=True)
+        for component, values in environment.component_secrets(keys, self.addresses, urls, "{}").items():
+            write_folder(secrets / component, values)
+        environ = {
+            **self._environ,
+            **environment.platform_settings(self.addresses, self.state.folder, self.state.folder / "orgs.json"),
+            "HAVN_SECRETS_DIR": str(secrets),
+        }
+        http = HttpClient(self.addresses.platform_url, name="health", timeout=2.0, verify=False)
+        self._stack.push_async_callback(http.close)
+
+        async def start(output: Callable[[str], None]) -> Child:
+            return await Child.start(
+                [sys.executable, "-P", "-m", "havn.local.platform_process"],
+                name="platform",
+                environ=environ,
+                output=output,
+                records=self.state.run,
+            )
+
+        async def probe() -> bool:
+            try:
+                return (await http.request("GET", "/health")).status_code == 200
+            except Problem:
+                return False
+
+        platform = Supervisor("platform", start, probe, output=self._log("platform"), ready_within=60)
+        self._stack.push_async_callback(platform.stop)
+        platform.begin()
+        await platform.ready(attempts=1)
+
+    def _log(self, name: str) -> Callable[[str], None]:
+        log = LogFile(self.state.logs / f"{name}.log")
+        self._stack.callback(log.close)
+        return lambda text: log.write(name, text)
+
+    def _done(self, what: str, began: float) -> float:
+        now = time.perf_counter()
+        self._report(what, now - began)
+        return now
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                raise UpError(
+                    f"Port {port} is for the administrator only: choose another, such as --port 8000."
+                ) from None
+            raise UpError(
+                f"Port {port} is taken by another program: choose another, such as --port {port + 1}."
+            ) from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _ended(pid: int) -> None:
+    """Wait until the process ends."""
+    loop = asyncio.get_running_loop()
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    gone = loop.create_future()
+    loop.add_reader(descriptor, lambda: None if gone.done() else gone.set_result(None))
+    try:
+        await gone
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
