@@ -12,7 +12,7 @@ from havn.clients.credentials import Credentials
 from havn.contracts.authentication import (
     IssuedToken,
     JsonWebKeySet,
-    OpenIdConfiguration,
+    PlatformConfiguration,
     RedeemedSession,
     RedeemRequest,
     Revocations,
@@ -60,10 +60,10 @@ class AuthenticationClient:
         )
         return answers.read(response, Revocations, of=_NAME)
 
-    async def openid_configuration(self) -> OpenIdConfiguration:
+    async def openid_configuration(self) -> PlatformConfiguration:
         """The discovery document."""
         response = await self._http.request("GET", f"{_BASE}/openid/.well-known/openid-configuration")
-        return answers.read(response, OpenIdConfiguration, of=_NAME)
+        return answers.read(response, PlatformConfiguration, of=_NAME)
 
     async def jwks(self) -> JsonWebKeySet:
         """Keys that user tokens are signed with."""

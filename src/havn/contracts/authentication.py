@@ -87,8 +87,22 @@ class JsonWebKeySet(msgspec.Struct, frozen=True, kw_only=True):
     keys: list[dict[str, Any]]
 
 
+class PlatformConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """Our own discovery document: where the keys are.
+
+    People sign in at an identity provider, so it names no authorize or token endpoint.
+    """
+
+    issuer: str
+    jwks_uri: str
+    end_session_endpoint: str
+    id_token_signing_alg_values_supported: list[str]
+    subject_types_supported: list[str] = ["public"]
+    response_types_supported: list[str] = []
+
+
 class OpenIdConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """Discovery document (OpenID Connect Discovery 1.0), the members Havn reads or writes."""
+    """Discovery document of an identity provider (OpenID Connect Discovery 1.0), the members Havn reads or writes."""
 
     issuer: str
     authorization_endpoint: str
