@@ -6,7 +6,8 @@ it half of the old configuration and half of the new.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from havn.runtime.actor import Actor
     from havn.runtime.hooks import Hooks
     from havn.runtime.models import Models
+    from havn.runtime.visible import Layouts
     from havn.runtime.settings import RuntimeSettings
 
 
@@ -44,6 +46,7 @@ class AppContext(msgspec.Struct, frozen=True):
     settings: RuntimeSettings
     folder: AppFolder
     models: Models
+    layouts: Layouts
     hooks: Hooks
     clients: Clients
     enforcer: Enforcer
@@ -53,7 +56,21 @@ class AppContext(msgspec.Struct, frozen=True):
     @property
     def enforce_task(self) -> bool:
         """Whether data may be written only in the task its type belongs to (`EnforceDataTypeTaskId`)."""
-        return self.folder.settings.app_flag("EnforceDataTypeTaskId", default=False)
+        return self.folder.settings.enforce_data_type_task_id
+
+    def app_flag(self, name: str, *, default: bool) -> bool:
+        """A switch of `AppSettings`; unlike in the folder's own defaults, one that is not mentioned is `default`."""
+        value = self.app_setting(name)
+        if isinstance(value, str):
+            return value.lower() == "true"
+        return default if value is None else bool(value)
+
+    def app_setting(self, name: str) -> Any:
+        """A value of `AppSettings`, its name in any case; None when it is not there."""
+        for section, values in self.folder.settings.raw.items():
+            if section.lower() == "appsettings" and isinstance(values, Mapping):
+                return next((value for key, value in values.items() if key.lower() == name.lower()), None)
+        return None
 
     def actor(self, principal: Principal, language: str = "nb") -> Actor:
         """`principal` as the one on whose behalf platform APIs are asked."""

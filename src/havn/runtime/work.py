@@ -273,6 +273,13 @@ class Work:
             idempotency_key=new.key,
         )
 
+    def replace_element(self, element: DataElement) -> None:
+        """Take note of an element's newer metadata."""
+        self._update([element])
+        entry = self.loaded.get(element.id or "")
+        if entry is not None:
+            entry.element, entry.version = element, element.version
+
     def _update(self, elements: Sequence[DataElement]) -> None:
         newer = {element.id: element for element in elements}
         self.instance = msgspec.structs.replace(

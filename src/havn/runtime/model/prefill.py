@@ -7,14 +7,25 @@ unless the file says `allowOverwrite`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from havn.runtime.model import paths
 from havn.runtime.model.shape import Shape
 
-SECTIONS = ("UserProfile", "ER", "DSF")
+
+class Config(Protocol):
+    """A prefill file: each section maps source path to model path."""
+
+    @property
+    def allow_overwrite(self) -> bool: ...
+    @property
+    def user_profile(self) -> Mapping[str, str]: ...
+    @property
+    def er(self) -> Mapping[str, str]: ...
+    @property
+    def dsf(self) -> Mapping[str, str]: ...
 
 
 class PrefillError(Exception):
@@ -32,7 +43,7 @@ class PrefillSources(msgspec.Struct, frozen=True):
 def prefill(
     model: dict[str, Any],
     shape: Shape,
-    config: Mapping[str, Any] | None,
+    config: Config | None,
     sources: PrefillSources,
     requested: Mapping[str, Any] | None = None,
 ) -> None:
@@ -43,24 +54,18 @@ def prefill(
     for path, value in (requested or {}).items():
         member = _member(shape, path)
         if member is not None:
-            paths.put(model, _plain(path), _fit(member, value, path))
-    if not config:
+            paths.put(model, _plain(path), fit(member, value, path))
+    if config is None:
         return
-    overwrite = bool(_section(config, "allowOverwrite"))
-    values = dict(zip(SECTIONS, (sources.user_profile, sources.organisation, sources.person), strict=True))
-    for name in SECTIONS:
-        source = values[name]
-        mapping = _section(config, name)
-        if source is None or not isinstance(mapping, Mapping):
+    for source, mapping in (
+        (sources.user_profile, config.user_profile),
+        (sources.organisation, config.er),
+        (sources.person, config.dsf),
+    ):
+        if source is None:
             continue
         for from_path, to_path in mapping.items():
-            _fill(model, shape, source, from_path, str(to_path), overwrite=overwrite)
-
-
-def query_parameters(config: Mapping[str, Any] | None) -> Mapping[str, str]:
-    """Query parameter name to model path, for stateless apps."""
-    found = _section(config or {}, "QueryParameters")
-    return found if isinstance(found, Mapping) else {}
+            _fill(model, shape, source, from_path, to_path, overwrite=config.allow_overwrite)
 
 
 def _fill(
@@ -73,7 +78,7 @@ def _fill(
     value = _find(source, from_path)
     if value is None or (not overwrite and paths.get(model, target) not in (None, "")):
         return
-    paths.put(model, target, _fit(member, value, to_path))
+    paths.put(model, target, fit(member, value, to_path))
 
 
 def _plain(path: str) -> str:
@@ -87,10 +92,6 @@ def _member(shape: Shape, path: str) -> Shape | None:
         return None
 
 
-def _section(config: Mapping[str, Any], name: str) -> Any:
-    return next((value for key, value in config.items() if key.lower() == name.lower()), None)
-
-
 def _find(source: Any, path: str) -> Any:
     """A value by dotted path, names in any case (`Party.Person.Name` finds `party.person.name`)."""
     for part in path.split("."):
@@ -100,7 +101,7 @@ def _find(source: Any, path: str) -> Any:
     return source
 
 
-def _fit(member: Shape, value: Any, path: str) -> Any:
+def fit(member: Shape, value: Any, path: str) -> Any:
     """`value` as the kind the model wants there: sources and requests hold mostly text."""
     if "string" in member.kinds:
         return value if isinstance(value, str) else _as_text(value)

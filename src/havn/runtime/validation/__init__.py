@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from havn.runtime.actor import Actor
     from havn.runtime.context import AppContext
 
-__all__ = ["Severity", "ValidationIssue", "full", "has_errors", "incremental", "validate"]
+__all__ = ["Severity", "ValidationIssue", "after_file", "full", "has_errors", "incremental", "validate"]
 
 
 async def validate(
@@ -75,6 +75,17 @@ async def incremental(work: Work, ignored_validators: Sequence[str] = ()) -> dic
         for validator in _validators(subject)
         if validator.incremental and validator.source not in ignored_validators and validator.concerned(changed)
     ]
+    found = await asyncio.gather(*(validator.run(subject) for validator in chosen))
+    return {validator.source: issues for validator, issues in zip(chosen, found, strict=True)}
+
+
+async def after_file(work: Work, ignored_validators: Sequence[str] = ()) -> dict[str, list[ValidationIssue]]:
+    """Source to issues of every incremental validator, after an attachment came or went."""
+    task = current_task(work.instance)
+    if task is None:
+        return {}
+    subject = await Subject.of(work, task)
+    chosen = [v for v in _validators(subject) if v.incremental and v.source not in ignored_validators]
     found = await asyncio.gather(*(validator.run(subject) for validator in chosen))
     return {validator.source: issues for validator, issues in zip(chosen, found, strict=True)}
 

@@ -10,11 +10,11 @@ from havn.runtime.validation.subject import Subject, Validator
 
 def validators(subject: Subject) -> list[Validator]:
     """Those that the app's settings leave on."""
-    settings = subject.context.folder.settings
+    app = subject.context
     found = [Validator(schema.SOURCE, _schema)]
-    if settings.app_flag("RequiredValidation", default=True):
+    if app.app_flag("RequiredValidation", default=True):
         found.append(Validator(required.SOURCE, required.check))
-    if settings.app_flag("ExpressionValidation", default=True):
+    if app.app_flag("ExpressionValidation", default=True):
         found.append(Validator(expressions.SOURCE, expressions.check))
     return found
 
