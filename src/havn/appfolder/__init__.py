@@ -41,7 +41,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # The checks are only for tools: an app at work never loads them.
     if name == "check":
-        from havn.appfolder.check import check
+        from havn.appfolder.checks import check
 
         return check
     raise AttributeError(name)
