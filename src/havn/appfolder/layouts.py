@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from havn.appfolder.components import Component, Page
 from havn.appfolder.files import Files, mapping, sequence
 from havn.appfolder.ids import is_file_id
 from havn.appfolder.jsonc import Document
-from havn.engines.expressions.layout.model import Component, Layout, Page
 
 __all__ = ["Component", "Footer", "FooterItem", "LayoutSet", "Page", "PageGroup", "UiSettings", "read_sets"]
 
@@ -83,9 +83,13 @@ class LayoutSet(msgspec.Struct, frozen=True, kw_only=True):
     rule_configuration: Mapping[str, Any] | None = None
     has_rule_handler: bool = False
 
-    def layout(self) -> Layout:
-        """The pages indexed for evaluation; make it once and keep it."""
-        return Layout(list(self.pages.values()), default_data_type=self.data_type, order=self.order)
+    def component(self, component_id: str) -> Component | None:
+        """The component with this id, on any page."""
+        for page in self.pages.values():
+            for component in page.components:
+                if component.id == component_id:
+                    return component
+        return None
 
 
 def read_sets(files: Files) -> tuple[dict[str, LayoutSet], bool]:

@@ -3,8 +3,7 @@
     expression = compile(["greaterThan", ["dataModel", "income"], 1000])     # CompileError with every fault
     expression.holds(context)                                                # EvaluationError when it has no value
 
-Where the form's and the backend's dialect differ, what either knows is known here. `havn.engines.expressions.layout`
-holds the context a form gives: components in rows, hidden ones, models.
+Where the form's and the backend's dialect differ, what either knows is known here.
 """
 
 from havn.engines.expressions.compiler import (

@@ -1,9 +1,8 @@
-"""The pages and components of one layout set, and how they hang together: parents, children, repeating lists."""
+"""The pages and components of layout files: their types, bindings and children, with every other member kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -189,61 +188,3 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         raws = [raw for raw in listed if isinstance(raw, Mapping)] if isinstance(listed, list) else []
         components = [found for raw in raws if (found := Component.read(raw, page_id)) is not None]
         return cls(id=page_id, components=tuple(components), raw=data)
-
-
-class Layout:
-    """The pages of one layout set, indexed. Immutable."""
-
-    def __init__(self, pages: Sequence[Page], *, default_data_type: str | None, order: Sequence[str] = ()) -> None:
-        self.pages: Mapping[str, Page] = {page.id: page for page in pages}
-        self.order: tuple[str, ...] = tuple(order) or tuple(self.pages)
-        """Pages in the order in which they are met; those not in it are not part of the form."""
-        self.default_data_type = default_data_type
-        self.components: Mapping[str, Component] = {
-            component.id: component for page in pages for component in page.components
-        }
-        self.parents: dict[str, str] = {}
-        """Child id to the id of the component that holds it."""
-        self._outer: set[str] = set()
-        for component in self.components.values():
-            for child in component.children:
-                if child in self.components:
-                    self.parents.setdefault(child, component.id)
-            for child in component.outer_children:
-                if child in self.components:
-                    self.parents.setdefault(child, component.id)
-                    self._outer.add(child)
-        self._groups: dict[str, tuple[Component, ...]] = {}
-
-    def component(self, component_id: str) -> Component | None:
-        """The component with this id, on any page."""
-        return self.components.get(component_id)
-
-    def ancestors(self, component_id: str) -> list[Component]:
-        """What the component stands in, outermost first. A circle of children ends where it closes."""
-        found: list[Component] = []
-        seen = {component_id}
-        while (parent := self.parents.get(component_id)) is not None and parent not in seen:
-            seen.add(parent)
-            found.append(self.components[parent])
-            component_id = parent
-        return found[::-1]
-
-    def repeats(self, component_id: str, parent: Component) -> bool:
-        """Whether the component, a child of `parent`, is drawn once per row of it."""
-        return parent.is_repeating and component_id not in self._outer
-
-    def groups(self, component_id: str) -> tuple[Component, ...]:
-        """The repeating components whose rows the component stands in, outermost first."""
-        if component_id not in self._groups:
-            chain = [*self.ancestors(component_id), self.components.get(component_id)]
-            self._groups[component_id] = tuple(
-                above
-                for above, below in pairwise(chain)
-                if above is not None and below is not None and self.repeats(below.id, above)
-            )
-        return self._groups[component_id]
-
-    def data_type(self, binding: Binding) -> str | None:
-        """The data type a binding is in."""
-        return binding.data_type or self.default_data_type
