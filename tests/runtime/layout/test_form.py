@@ -288,6 +288,17 @@ def test_components_claimed_twice_or_in_a_circle_are_drawn_once() -> None:
     assert [component.id for component in pages.walk()] == ["r", "a"]
 
 
+def test_what_stands_around_the_rows_is_drawn_once() -> None:
+    state = form(
+        {"id": "g", "type": "Group", "maxCount": 3, "dataModelBindings": {"group": "g"}, "children": ["a"],
+         "rowsAfter": [{"cells": [{"text": "Sum"}, {"component": "sum"}]}]},
+        field("a", "g.a"),
+        field("sum", "sum"),
+        model={"g": [{"altinnRowId": A}, {"altinnRowId": B}]},
+    )  # fmt: skip
+    assert shown(state) == ["g", "sum", f"a_{A}", f"a_{B}"]
+
+
 def test_links_and_labels_are_answered_in_expressions() -> None:
     state = form(
         {"id": "t", "type": "Text", "value": ["linkToPage", "See", "p"]},

@@ -204,7 +204,7 @@ class Node:
             return self.state.page_hidden(self.component.page)
         if parent.hidden:
             return True
-        if parent.component.list_binding is not None:
+        if len(self.rows) > len(parent.rows):
             index = self.rows[-1]
             rows = parent.row_list
             return index < len(rows) and rows[index].hidden
@@ -245,8 +245,7 @@ class Node:
         parent = self.component.parent
         if parent is None:
             return None
-        depth = len(self.rows) - (1 if parent.list_binding is not None else 0)
-        return self.state.node(parent, self.rows[:depth])
+        return self.state.node(parent, self.rows[: len(parent.lists)])
 
     @property
     def row_list(self) -> list[Row]:
@@ -276,6 +275,10 @@ class Node:
         rows = self.rows if row is None else (*self.rows, row)
         return [self.state.node(child, rows) for child in self.component.children]
 
+    def outer(self) -> list[Node]:
+        """What a list of rows draws once, before and after its rows."""
+        return [self.state.node(child, self.rows) for child in self.component.outer]
+
     def child(self, component_id: str, row: int | None = None) -> Node | None:
         """The child with that id."""
         for node in self.children(row):
@@ -292,6 +295,8 @@ class Node:
             for child in self.children():
                 yield from child.walk(hidden=hidden)
         else:
+            for node in self.outer():
+                yield from node.walk(hidden=hidden)
             for row in self.row_list:
                 if not row.hidden or hidden:
                     for child in self.children(row.index):

@@ -16,10 +16,12 @@ from havn.runtime.layout.nodes import Node, State
 from havn.runtime.layout.tree import LISTS
 
 _SILENT = frozenset(
-    {"Header", "Paragraph", "Button", "CustomButton", "ActionButton", "NavigationButtons", "NavigationBar", "Link", "Alert",
-     "Panel", "Divider", "Image", "IFrame", "Summary", "Summary2", "PrintButton", "InstantiationButton", "Audio", "Video",
-     "PDFPreviewButton", "InstanceInformation", "AttachmentList", "SigningActions", "SigneeList", "SigningDocumentList",
-     "Custom", "Payment", "PaymentDetails"}
+    {
+        "ActionButton", "Alert", "AttachmentList", "Audio", "Button", "Custom", "CustomButton", "Divider", "Header",
+        "IFrame", "Image", "InstanceInformation", "InstantiationButton", "Link", "NavigationBar", "NavigationButtons",
+        "PDFPreviewButton", "Panel", "Paragraph", "Payment", "PaymentDetails", "PrintButton", "SigneeList",
+        "SigningActions", "SigningDocumentList", "Summary", "Summary2", "Video",
+    }
 )  # fmt: skip
 _CONTAINERS = frozenset({"Group", "Accordion", "AccordionGroup", "Tabs", "Cards", "Grid", "ButtonGroup"})
 MAX_COLUMNS = 6
@@ -74,9 +76,9 @@ class Rules(msgspec.Struct, frozen=True):
     def override(self, node: Node, name: str) -> Any:
         """What the overrides say about a component, the last word first."""
         for rule in reversed(self.overrides):
-            if rule.get("componentId") == node.component.id or rule.get("componentType") == node.type:
-                if name in rule:
-                    return rule[name]
+            mine = rule.get("componentId") == node.component.id or rule.get("componentType") == node.type
+            if mine and name in rule:
+                return rule[name]
         return None
 
     def skips_page(self, name: str) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from havn.appfolder import LayoutSet, UiSettings
+
 _ALIASES = {"Heading": "Header"}
 _PAGE_OF_CHILD = re.compile(r"^\d+:")
 LISTS = frozenset({"RepeatingGroup", "Likert"})
@@ -32,10 +34,12 @@ class Component:
     def __init__(self, raw: Mapping[str, Any], page: str, default_data_type: str) -> None:
         self.raw = raw
         self.id: str = str(raw.get("id", ""))
-        self.type: str = _ALIASES.get(str(raw.get("type", "")), str(raw.get("type", "")))
+        self.type: str = _type(raw)
         self.page = page
         self.parent: Component | None = None
         self.children: list[Component] = []
+        self.outer: list[Component] = []
+        """What a list of rows draws once, before and after its rows."""
         self.texts: Mapping[str, Any] = _mapping(raw.get("textResourceBindings"))
         self.bindings: Mapping[str, Binding] = {
             name: binding
@@ -55,11 +59,11 @@ class Component:
     def lists(self) -> tuple[Component, ...]:
         """The lists of rows this component stands in, from the outside in."""
         found: list[Component] = []
-        place = self.parent
+        below, place = self, self.parent
         while place is not None:
-            if place.list_binding is not None:
+            if place.list_binding is not None and below not in place.outer:
                 found.append(place)
-            place = place.parent
+            below, place = place, place.parent
         return tuple(reversed(found))
 
     def child_ids(self) -> list[str]:
@@ -71,15 +75,16 @@ class Component:
             ids += _strings(card.get("children"))
             if isinstance(card.get("media"), str):
                 ids.append(card["media"])
-        for rows in ("rows", "rowsBefore", "rowsAfter"):
-            for row in _mappings(self.raw.get(rows)):
-                ids += [cell["component"] for cell in _mappings(row.get("cells")) if "component" in cell]
-        return ids
+        return ids + _cells(self.raw.get("rows"))
+
+    def outer_ids(self) -> list[str]:
+        """The ids of what a list of rows draws once."""
+        return _cells(self.raw.get("rowsBefore")) + _cells(self.raw.get("rowsAfter"))
 
     def walk(self) -> Iterator[Component]:
         """This component and all below it."""
         yield self
-        for child in self.children:
+        for child in (*self.outer, *self.children):
             yield from child.walk()
 
     def __repr__(self) -> str:
@@ -113,12 +118,12 @@ class Layout:
         pages: Mapping[str, Mapping[str, Any]],
         order: Sequence[str] = (),
         groups: Sequence[Group] = (),
-        settings: Mapping[str, Any] | None = None,
+        settings: UiSettings | None = None,
     ) -> None:
         """`pages`: page name to the `data` object of its layout file. Pages not in `order` are never shown."""
         self.id = set_id
         self.default_data_type = default_data_type
-        self.settings: Mapping[str, Any] = settings or {}
+        self.settings = settings or UiSettings()
         self.order: Sequence[str] = order or [page for group in groups for page in group.pages] or list(pages)
         self.groups = groups
         self.components: dict[str, Component] = {}
@@ -132,13 +137,12 @@ class Layout:
     def _nest(self, on_page: Sequence[Component]) -> list[Component]:
         here = {component.id: component for component in reversed(on_page)}
         for component in on_page:
-            for child_id in component.child_ids():
-                child = here.get(child_id)
-                # A component that two containers claim stays with the first; one cannot hold what holds it.
-                if child is None or child.parent is not None or _holds(child, component):
-                    continue
-                child.parent = component
-                component.children.append(child)
+            for held, ids in ((component.outer, component.outer_ids()), (component.children, component.child_ids())):
+                for child in (here[child_id] for child_id in ids if child_id in here):
+                    # A component that two containers claim stays with the first; one cannot hold what holds it.
+                    if child.parent is None and not _holds(child, component):
+                        child.parent = component
+                        held.append(child)
         return [component for component in on_page if component.parent is None]
 
     def walk(self) -> Iterator[Component]:
@@ -147,6 +151,18 @@ class Layout:
             if name in self.pages:
                 for component in self.pages[name].components:
                     yield from component.walk()
+
+    @classmethod
+    def of(cls, layout_set: LayoutSet) -> Layout:
+        """The tree of a layout set; make it once and keep it."""
+        return cls(
+            layout_set.id,
+            default_data_type=layout_set.data_type or "",
+            pages={name: page.raw for name, page in layout_set.pages.items()},
+            order=layout_set.order,
+            groups=[Group(group.name, group.order) for group in layout_set.groups],
+            settings=layout_set.settings,
+        )
 
     @property
     def data_types(self) -> list[str]:
@@ -165,6 +181,20 @@ def _holds(outer: Component, inner: Component) -> bool:
             return True
         place = place.parent
     return False
+
+
+def _type(raw: Mapping[str, Any]) -> str:
+    """The type by its present name. In older layouts a list of rows is a Group that may come more than once."""
+    name = str(raw.get("type", ""))
+    many = raw.get("maxCount")
+    if name == "Group" and isinstance(many, int | float) and many > 1:
+        return "RepeatingGroup"
+    return _ALIASES.get(name, name)
+
+
+def _cells(rows: Any) -> list[str]:
+    cells = [cell for row in _mappings(rows) for cell in _mappings(row.get("cells"))]
+    return [cell["component"] for cell in cells if isinstance(cell.get("component"), str)]
 
 
 def _binding(value: Any, default_data_type: str) -> Binding | None:
