@@ -13,8 +13,6 @@ from typing import Any
 
 import msgspec
 
-from havn.appfolder import LayoutSet, UiSettings
-
 _ALIASES = {"Heading": "Header"}
 _PAGE_OF_CHILD = re.compile(r"^\d+:")
 LISTS = frozenset({"RepeatingGroup", "Likert"})
@@ -118,12 +116,12 @@ class Layout:
         pages: Mapping[str, Mapping[str, Any]],
         order: Sequence[str] = (),
         groups: Sequence[Group] = (),
-        settings: UiSettings | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """`pages`: page name to the `data` object of its layout file. Pages not in `order` are never shown."""
         self.id = set_id
         self.default_data_type = default_data_type
-        self.settings = settings or UiSettings()
+        self.settings: Mapping[str, Any] = settings or {}
         self.order: Sequence[str] = order or [page for group in groups for page in group.pages] or list(pages)
         self.groups = groups
         self.components: dict[str, Component] = {}
@@ -151,18 +149,6 @@ class Layout:
             if name in self.pages:
                 for component in self.pages[name].components:
                     yield from component.walk()
-
-    @classmethod
-    def of(cls, layout_set: LayoutSet) -> Layout:
-        """The tree of a layout set; make it once and keep it."""
-        return cls(
-            layout_set.id,
-            default_data_type=layout_set.data_type or "",
-            pages={name: page.raw for name, page in layout_set.pages.items()},
-            order=layout_set.order,
-            groups=[Group(group.name, group.order) for group in layout_set.groups],
-            settings=layout_set.settings,
-        )
 
     @property
     def data_types(self) -> list[str]:
