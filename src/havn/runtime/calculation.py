@@ -12,7 +12,7 @@ from havn.runtime.layout.form import FormState
 from havn.runtime.layout.tree import Layout
 from havn.runtime.model import paths
 from havn.runtime.model.prefill import PrefillError, fit
-from havn.runtime.work import Model, Work
+from havn.runtime.work import Model, Work, current_task
 
 _log = structlog.get_logger("runtime")
 
@@ -22,7 +22,7 @@ async def run(work: Work) -> None:
     changed = [(entry.type.id, entry.model) for entry in work.loaded.values() if entry.changed]
     changed += [(new.type.id, new.model) for new in work.added if new.model is not None]
     for type_id, model in changed:
-        rules = work.context.folder.rules(type_id)
+        rules = work.context.folder.rules.get(type_id)
         if rules is not None and rules.calculations:
             others = await visible.first_models(work)
             calculate(work, type_id, model, others)
@@ -30,10 +30,10 @@ async def run(work: Work) -> None:
 
 def calculate(work: Work, type_id: str, model: Model, others: dict[str, Model]) -> None:
     """Set the calculated fields of `model` in place."""
-    rules = work.context.folder.rules(type_id)
+    rules = work.context.folder.rules.get(type_id)
     shape = work.context.models.shape(type_id)
     around = visible.surroundings(work.context, work.actor.language, work.instance, default_data_type=type_id)
-    layout = work.context.layouts.of_task(visible.current_task(work.instance))
+    layout = work.context.layouts.of_task(current_task(work.instance))
     for rule in rules.calculations if rules else ():
         member = shape.at(paths.parse(rule.field))
         # A state remembers what it worked out, so each field sees those calculated before it through a new one.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from havn.runtime.actor import Actor
     from havn.runtime.hooks import Hooks
     from havn.runtime.models import Models
-    from havn.runtime.visible import Layouts
+    from havn.runtime.layout_sets import Layouts
     from havn.runtime.settings import RuntimeSettings
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from havn.contracts.storage import DataElement, Instance
 from havn.kit.problem import Problem
-from havn.runtime import access, locks, service_code, validation
+from havn.runtime import access, locks, service_code, validation, writing
 from havn.runtime.issues import ValidationIssue
 from havn.runtime.model import patch as patches_
 from havn.runtime.model import paths
@@ -288,7 +288,7 @@ async def _change(
             entry = work.loaded[element_id]
             change(entry)
             context.models.check(entry.type.id, entry.model)
-        await service_code.write(work)
+        await writing.run_hooks(work)
         touched = [e for e in work.loaded.values() if e.changed or e.element.id in element_ids]
         if ignored_validators is None:
             await work.save()

@@ -14,11 +14,11 @@ import msgspec
 from havn.contracts.application import DataType
 from havn.contracts.storage import DataElement, Instance, KeyValueEntry
 from havn.kit.problem import Problem
-from havn.runtime import access, content_types, service_code, validation
+from havn.runtime import access, content_types, hook_data, service_code, validation, writing
 from havn.runtime.hooks import FileAnalysis, InstanceContext, UploadedFile
 from havn.runtime.issues import Severity, ValidationIssue
 from havn.runtime.messages import message
-from havn.runtime.work import Model, Work
+from havn.runtime.work import Model, Work, current_task
 
 if TYPE_CHECKING:
     from havn.runtime.actor import Actor
@@ -103,7 +103,7 @@ async def delete(
         raise Problem(409, "The element is locked and cannot be deleted.", code="locked")
     work = Work(context, actor, instance)
     work.remove(element_id)
-    await service_code.write(work)
+    await writing.run_hooks(work)
     await work.save()
     return await _finish(work, None, ignored_validators)
 
@@ -165,7 +165,7 @@ async def _finish(
     work: Work, element: DataElement | None, ignored_validators: Sequence[str] | None
 ) -> FileResult:
     issues: Mapping[str, Sequence[ValidationIssue]] = {}
-    if ignored_validators is not None and service_code.current_task(work.instance) is not None:
+    if ignored_validators is not None and current_task(work.instance) is not None:
         issues = await validation.after_file(work, ignored_validators)
     models = {entry.element.id or "": entry.model for entry in work.loaded.values() if entry.element.id}
     return FileResult(work.instance, element, issues, models)
@@ -248,14 +248,14 @@ async def _own_checks(
         file = UploadedFile(
             data_type=type_.id, filename=filename, content_type=media, size=size, path=Path(name)
         )
-        given = InstanceContext(**service_code.of_instance(work, read_only=True))
+        given = InstanceContext(**hook_data.of_instance(work, read_only=True))
         analyses: dict[str, FileAnalysis] = {}
         for hook in analysers:
-            analyses[hook.keys[0]] = await service_code.run(hook, given, file)
+            analyses[hook.keys[0]] = await hook_data.run(hook, given, file)
         file = msgspec.structs.replace(file, analyses=analyses)
         found: list[ValidationIssue] = []
         for hook in validators:
-            issues = await service_code.run(hook, given, file)
+            issues = await hook_data.run(hook, given, file)
             found += service_code.to_issues(work.context, work.actor, issues, hook.keys[0], None)
         if validation.has_errors(found):
             detail = "; ".join(issue.description or "" for issue in found if issue.severity is Severity.ERROR)

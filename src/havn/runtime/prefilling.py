@@ -32,7 +32,7 @@ async def new_model(work: Work, type_: DataType, requested: Mapping[str, Any] | 
 async def complete(work: Work, type_: DataType, model: Model, requested: Mapping[str, Any] | None = None) -> Model:
     """`model`, prefilled where it is empty, and through the app's hooks for new data. 500 when prefill is wrong."""
     context, actor = work.context, work.actor
-    rules = context.folder.rules(type_.id)
+    rules = context.folder.rules.get(type_.id)
     config = rules.prefill if rules is not None else None
     wanted = config is not None and bool(config.user_profile or config.er or config.dsf)
     found = await sources(context, actor, work.instance.party_id) if wanted else PrefillSources()

@@ -1,7 +1,7 @@
 """An app's layouts evaluated with an instance's data: the state that pages draw, validators judge, receipts print.
 
-`Layouts` keeps each layout set's tree; `state` puts models and surroundings to it; `evaluate` does it for the current
-task of what a request works on.
+`state` puts models and surroundings to a layout's tree; `evaluate` does it for the current task of what a request works
+on.
 """
 
 from __future__ import annotations
@@ -20,48 +20,13 @@ from havn.runtime.layout import choices
 from havn.runtime.layout.form import FormState
 from havn.runtime.layout.reach import Missing, Reach, missing
 from havn.runtime.layout.surroundings import Choice, Element, Surroundings
-from havn.runtime.layout.tree import Group, Layout
+from havn.runtime.layout.tree import Layout
 from havn.runtime.model import paths
-from havn.runtime.service_code import current_task
-from havn.runtime.work import Loaded, Model, Work
+from havn.runtime.work import Loaded, Model, Work, current_task
 
 if TYPE_CHECKING:
-    from havn.appfolder import AppFolder, LayoutSet
     from havn.runtime.actor import Actor
     from havn.runtime.context import AppContext
-
-
-class Layouts:
-    """The trees of an app's layout sets, made when first asked for."""
-
-    def __init__(self, folder: AppFolder) -> None:
-        self._folder = folder
-        self._trees: dict[str, Layout] = {}
-
-    def of_set(self, set_id: str) -> Layout | None:
-        """The tree of a layout set."""
-        found = self._folder.layout_sets.get(set_id)
-        if found is None:
-            return None
-        if set_id not in self._trees:
-            self._trees[set_id] = _tree(found)
-        return self._trees[set_id]
-
-    def of_task(self, task: str | None) -> Layout | None:
-        """The tree of the set that a task is filled in with."""
-        found = self._folder.layout_set_for_task(task) if task else None
-        return None if found is None else self.of_set(found.id)
-
-
-def _tree(layout_set: LayoutSet) -> Layout:
-    return Layout(
-        layout_set.id,
-        default_data_type=layout_set.data_type or "",
-        pages={name: page.raw for name, page in layout_set.pages.items()},
-        order=layout_set.order,
-        groups=[Group(group.name, group.order) for group in layout_set.groups],
-        settings=layout_set.raw_settings,
-    )
 
 
 class Evaluated:

@@ -307,6 +307,12 @@ def _changed(
     return dict(fields.changed_values((line for line in lines if line.data_type_id), models, current))
 
 
+def current_task(instance: Instance) -> str | None:
+    """The id of the task the instance stands in."""
+    process = instance.process
+    return process.current_task.element_id if process and process.current_task else None
+
+
 def add_row_ids(model: Model) -> bool:
     """Give every row of `model` its id; true when one was missing."""
     return rows.add_row_ids(model, new_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from havn.contracts.storage import DataElement
 from havn.kit.problem import Problem
-from havn.runtime import receipts, service_code, visible
+from havn.runtime import hook_data, receipts, visible
 from havn.runtime.access import PDF_TYPE, is_form
 from havn.runtime.hooks import TaskContext
 from havn.runtime.model.rows import without_row_ids
@@ -54,8 +54,8 @@ async def remove_temporary(work: Work) -> None:
 
 async def _hooks(work: Work, kind: str, task: str) -> None:
     for hook in work.context.hooks.of(kind, task):
-        given = TaskContext(**service_code.of_instance(work, task=task))
-        outcome.check(await service_code.run(hook, given), hook.name)
+        given = TaskContext(**hook_data.of_instance(work, task=task))
+        outcome.check(await hook_data.run(hook, given), hook.name)
 
 
 async def _clean(work: Work, task: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from havn.contracts.application import DataType
-from havn.runtime import prefilling, service_code
+from havn.runtime import hook_data, prefilling
 from havn.runtime.access import is_form
 from havn.runtime.hooks import TaskContext
 from havn.runtime.process import outcome
@@ -21,8 +21,8 @@ async def begin(work: Work, task: str, flow: int, prefill: Mapping[str, Any] | N
     """Do what belongs to entering `task`; `flow` is the number of this step in the instance's history."""
     await _unlock(work, task)
     for hook in work.context.hooks.of("task_start", task):
-        given = TaskContext(**service_code.of_instance(work, task=task), prefill=prefill or {})
-        outcome.check(await service_code.run(hook, given), hook.name)
+        given = TaskContext(**hook_data.of_instance(work, task=task), prefill=prefill or {})
+        outcome.check(await hook_data.run(hook, given), hook.name)
     await make_missing(work, task, flow, prefill)
     await work.save()
 

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from havn.contracts.storage import Instance
 from havn.kit.problem import Problem
 from havn.runtime.issues import Severity, ValidationIssue
-from havn.runtime.service_code import current_task
 from havn.runtime.validation import files, forms, own
 from havn.runtime.validation.subject import Subject, Validator
-from havn.runtime.work import Work
+from havn.runtime.work import Work, current_task
 
 if TYPE_CHECKING:
     from havn.runtime.actor import Actor

@@ -32,7 +32,7 @@ async def check(subject: Subject) -> list[ValidationIssue]:
     """Rules are skipped for fields without a value and for fields that are hidden. 500 when a rule cannot be used."""
     found: list[ValidationIssue] = []
     for entry in subject.forms:
-        rules = subject.context.folder.rules(entry.type.id)
+        rules = subject.context.folder.rules.get(entry.type.id)
         if rules is None or not rules.validations:
             continue
         state = _state(subject, entry)

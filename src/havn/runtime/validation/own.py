@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable
 
-from havn.runtime import service_code
+from havn.runtime import hook_data, service_code
 from havn.runtime.hooks import Hook, InstanceContext
 from havn.runtime.issues import ValidationIssue
 from havn.runtime.validation.subject import Subject, Validator
@@ -37,7 +37,7 @@ def _form(hook: Hook) -> Run:
             model = copy.deepcopy(entry.model)
             if hook.without_hidden and subject.layout is not None:
                 model = subject.layout.without_hidden(entry)
-            issues = await service_code.run(hook, _context(subject), model)
+            issues = await hook_data.run(hook, _context(subject), model)
             found += service_code.to_issues(
                 subject.context, subject.work.actor, issues, hook.name, entry.element.id
             )
@@ -48,7 +48,7 @@ def _form(hook: Hook) -> Run:
 
 def _task(hook: Hook) -> Run:
     async def run(subject: Subject) -> list[ValidationIssue]:
-        issues = await service_code.run(hook, _context(subject))
+        issues = await hook_data.run(hook, _context(subject))
         return service_code.to_issues(
             subject.context, subject.work.actor, issues, hook.name, None, incremental=hook.incremental
         )
@@ -61,7 +61,7 @@ def _element(hook: Hook) -> Run:
         found: list[ValidationIssue] = []
         for element in subject.work.instance.data:
             if hook.matches(element.data_type):
-                issues = await service_code.run(hook, _context(subject), element)
+                issues = await hook_data.run(hook, _context(subject), element)
                 found += service_code.to_issues(
                     subject.context, subject.work.actor, issues, hook.name, element.id, incremental=False
                 )
@@ -71,4 +71,4 @@ def _element(hook: Hook) -> Run:
 
 
 def _context(subject: Subject) -> InstanceContext:
-    return InstanceContext(**service_code.of_instance(subject.work, task=subject.task, read_only=True))
+    return InstanceContext(**hook_data.of_instance(subject.work, task=subject.task, read_only=True))
