@@ -15,7 +15,7 @@ from havn.runtime.layout.tree import Binding
 from havn.runtime.model import fields
 
 SELECTIONS = frozenset(
-    {"Checkboxes", "Dropdown", "MultipleSelect", "RadioButtons", "Likert", "FileUploadWithTag", "Option"}
+    {"Checkboxes", "Dropdown", "MultipleSelect", "RadioButtons", "Likert", "LikertItem", "FileUploadWithTag", "Option"}
 )
 MANY = frozenset({"Checkboxes", "MultipleSelect"})
 """Selections of several values, kept as one text with commas between."""

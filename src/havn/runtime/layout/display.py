@@ -7,18 +7,32 @@ from typing import Any
 from havn.runtime.layout import choices, formatting
 from havn.runtime.layout.nodes import Node
 
+UPLOADS = frozenset({"FileUpload", "FileUploadWithTag", "ImageUpload"})
+PRESENTED = frozenset({"Text", "Number", "Date", "Option"})
+"""Types that show a value of their own, bound to nothing."""
+LOOKUPS = {
+    "PersonLookup": ("person_lookup_ssn", "person_lookup_name"),
+    "OrganisationLookup": ("organisation_lookup_orgnr", "organisation_lookup_name"),
+}
+"""Types that show what was looked up: number and name."""
 YES_NO = {"nb": ("Ja", "Nei"), "nn": ("Ja", "Nei"), "en": ("Yes", "No")}
 
 
 def text(node: Node) -> str:
     """The value as one line (or several, for a text area); empty when there is none."""
-    return ", ".join(values(node)) if node.type in choices.MANY else "\n".join(values(node))
+    several = node.type in choices.MANY or node.type in UPLOADS or node.type in LOOKUPS
+    return ", ".join(values(node)) if several else "\n".join(values(node))
+
+
+def has_value(node: Node) -> bool:
+    """Whether components of its type show a value at all."""
+    return bool(node.component.bindings) or node.type in UPLOADS or node.type in PRESENTED
 
 
 def values(node: Node) -> list[str]:
     """The parts of the value: one, or one per choice, file, or line of an address."""
     language = node.state.surroundings.language
-    if node.type in ("FileUpload", "FileUploadWithTag", "ImageUpload"):
+    if node.type in UPLOADS:
         return [element.filename or element.id for element in attached(node)]
     if node.type == "Address":
         return address(node)
@@ -29,6 +43,8 @@ def values(node: Node) -> list[str]:
         return [choice.label for choice in choices.choices(node) if choice.value == value] or ([value] if value else [])
     if node.type in ("Text", "Number", "Date"):
         return [shown] if (shown := _presented(node)) else []
+    if node.type in LOOKUPS:
+        return _looked_up(node)
     value = node.value()
     if value in (None, "", []):
         return []
@@ -51,6 +67,15 @@ def address(node: Node) -> list[str]:
     street, care_of, unit = (node.value(name) for name in ("address", "careOf", "houseNumber"))
     place = " ".join(str(value) for value in (node.value("zipCode"), node.value("postPlace")) if value)
     return [str(line) for line in (street, care_of, unit, place) if line]
+
+
+def _looked_up(node: Node) -> list[str]:
+    """The number and the name; names kept in parts are put together."""
+    parts = [node.value(name) for name in LOOKUPS[node.type]]
+    if node.type == "PersonLookup" and not parts[1]:
+        names = (node.value(f"person_lookup_{part}_name") for part in ("first", "middle", "last"))
+        parts[1] = " ".join(str(name) for name in names if name)
+    return [str(part) for part in parts if part]
 
 
 def attached(node: Node) -> list[Any]:

@@ -14,6 +14,8 @@ class FormState(State):
 
     def display(self, node: Node) -> str:
         """What the node holds, as a person reads it."""
+        if not display.has_value(node):
+            raise EvaluationError(f"the component {node.component.id!r} is a {node.type}, which shows no value")
         return display.text(node)
 
     def option_label(self, options_id: str, value: str | None, rows: Sequence[int]) -> str | None:

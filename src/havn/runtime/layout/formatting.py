@@ -140,7 +140,8 @@ def show_date(value: Any, format_: str | None = None) -> str:
     day = to_date(value)
     if day is None:
         return "" if value is None else str(value)
-    pattern = format_ or "dd.MM.yyyy"
+    # Older layouts write the letters for day and year in capitals.
+    pattern = (format_ or "dd.MM.yyyy").replace("D", "d").replace("Y", "y")
     parts = {"yyyy": f"{day.year:04}", "yy": f"{day.year % 100:02}", "MM": f"{day.month:02}", "M": str(day.month),
              "dd": f"{day.day:02}", "d": str(day.day)}  # fmt: skip
     return re.sub(r"yyyy|yy|MM|M|dd|d", lambda match: parts[match[0]], pattern)

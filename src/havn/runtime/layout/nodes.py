@@ -88,7 +88,7 @@ class State:
             mine = (*mine, seen_from)
         indices: list[int] = []
         for place, group in enumerate(component.lists):
-            if place >= len(rows) or place >= len(mine) or mine[place] is not group:
+            if place >= len(rows) or place >= len(mine) or mine[place].list_binding != group.list_binding:
                 return None
             indices.append(rows[place])
         return self.node(component, tuple(indices))
@@ -350,6 +350,11 @@ class NodeContext:
         found = self._find(component_id)
         if found.hidden:
             return None
+        binding = found.component.bindings.get("simpleBinding")
+        if binding is None:
+            raise EvaluationError(f"the component {component_id!r} has no simpleBinding")
+        if binding.data_type not in self._state.models:
+            raise EvaluationError(f"there is no data model {binding.data_type!r} here")
         return found.value()
 
     def display_value(self, component_id: str) -> str | None:
@@ -442,7 +447,8 @@ def with_rows(binding: Binding, lists: Sequence[Component], rows: Sequence[int])
         names = place.path.count(".") + 1
         pieces = path.split(".")
         if "[" in pieces[names - 1]:
-            continue
+            # The path names its own row from here on.
+            break
         pieces[names - 1] += f"[{index}]"
         path = ".".join(pieces)
     return done + path
