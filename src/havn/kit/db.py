@@ -20,6 +20,7 @@ from havn.kit.problem import Problem
 Connection: TypeAlias = Any
 Record: TypeAlias = Any
 DatabaseError = asyncpg.PostgresError
+InterfaceError = asyncpg.InterfaceError
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 SerializationFailure = asyncpg.SerializationError

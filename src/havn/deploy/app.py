@@ -1,0 +1,77 @@
+"""The control plane wired together: its API, and the worker that carries deployments out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from havn.clusters.port import Clusters
+from havn.deploy.access import Access
+from havn.deploy.api import BASE, Api
+from havn.deploy.environments import Environment, Keyring
+from havn.deploy.registry import Registry
+from havn.deploy.rollout import Rollout
+from havn.deploy.store import Store
+from havn.deploy.story import Changes
+from havn.kit.clock import Clock, system_clock
+from havn.kit.queue import Worker
+from havn.kit.web import create_app
+
+
+async def build(
+    database_url: str,
+    *,
+    environments: Mapping[str, Environment],
+    clusters: Clusters,
+    registry: Registry,
+    keyring: Keyring,
+    releases: Path,
+    access: Access,
+    clock: Clock = system_clock,
+    extra: Sequence[BaseRoute] = (),
+) -> tuple[Starlette, Store]:
+    """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
+
+    `releases` is the folder into which releases are unpacked to be read. `extra` are routes of whoever hosts the
+    control plane.
+    """
+    store = await Store.open(database_url)
+    changes = Changes()
+    rollout = Rollout(
+        store,
+        environments=environments,
+        clusters=clusters,
+        registry=registry,
+        keyring=keyring,
+        releases=releases,
+        changes=changes,
+        clock=clock,
+    )
+    handlers = {"deployment": rollout.deployment, "restore": rollout.restore}
+    worker = Worker(database_url, "deploy", handlers)
+    api = Api(store, environments=environments, clusters=clusters, access=access, changes=changes, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        working = asyncio.create_task(worker.run(), name="deploy worker")
+        try:
+            yield
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            await store.close()
+
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("OK")
+
+    routes = [Route(f"{BASE}/health", health), *api.routes(), *extra]
+    return create_app(routes, name="deploy", lifespan=lifespan), store

@@ -1,0 +1,70 @@
+"""What is shown of apps: always two things side by side, what was asked for and what the cluster says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from havn.clusters.port import AppStatus, ClusterError, Clusters, Replica, UnknownApp
+from havn.contracts.deploy import AppInfo, ReplicaInfo
+from havn.deploy.environments import Environment
+from havn.deploy.store import Desired, Store, Target
+
+_PATIENCE = 3.0
+"""Seconds a cluster has to say how it is: one that cannot be reached must not delay the others."""
+
+
+class Overview:
+    """Reads desired state and asks the clusters."""
+
+    def __init__(self, store: Store, environments: Mapping[str, Environment], clusters: Clusters) -> None:
+        self._store = store
+        self._environments = environments
+        self._clusters = clusters
+
+    async def apps(self, environment: str | None = None, org: str | None = None) -> list[AppInfo]:
+        """Every app that should run, by environment, org and name."""
+        desired = await self._store.all_desired(environment, org)
+        return list(await asyncio.gather(*(self._info(each) for each in desired)))
+
+    async def app(self, target: Target) -> AppInfo | None:
+        """One app, or None when it is not deployed."""
+        desired = await self._store.desired(target)
+        return None if desired is None else await self._info(desired)
+
+    async def _info(self, desired: Desired) -> AppInfo:
+        target = desired.target
+        status: AppStatus | None = None
+        problem: str | None = None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                status = await self._clusters.find(target.org, target.environment).status(target.app)
+        except UnknownApp:
+            problem = "The cluster does not run it."
+        except ClusterError as error:
+            problem = str(error)
+        except TimeoutError:
+            problem = "The cluster does not answer."
+        if status is not None and status.release != desired.release:
+            problem = f"The cluster runs another release, {status.release}."
+        changing = await self._store.under_way(target)
+        actual = status.actual if status is not None else ()
+        return AppInfo(
+            environment=target.environment,
+            org=target.org,
+            app=target.app,
+            revision=desired.revision,
+            release=desired.release,
+            replicas=desired.replicas,
+            address=self._environments[target.environment].address(target.org, target.app),
+            ready=sum(each.state == "ready" and each.release == desired.release for each in actual),
+            actual=[_replica(each) for each in actual],
+            problem=problem,
+            changing=changing.status if changing is not None else None,
+        )
+
+
+def _replica(replica: Replica) -> ReplicaInfo:
+    return ReplicaInfo(**msgspec.structs.asdict(replica))

@@ -1,0 +1,219 @@
+"""Carrying out deployments: the jobs of the control plane. Every step may be repeated, so a killed job is begun again.
+
+verified → published → put into the cluster → read back. What fails on the way is undone: cluster, policy and metadata
+go back to what was there, and the deployment says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from havn.appfolder import AppFolder, AppFolderError
+from havn.appfolder.ids import AppId
+from havn.clusters.port import ClusterError, Clusters, Progress, UnknownApp, Workload, silent
+from havn.contracts.deploy import Deployment
+from havn.deploy.environments import Environment, Keyring
+from havn.deploy.registry import Registry, RegistryError
+from havn.deploy.release.model import Release, ReleaseError
+from havn.deploy.release.open import APP, find_trusted, unpack
+from havn.deploy.store import Desired, Store, Target
+from havn.deploy.story import Changes, Story
+from havn.kit.clock import Clock
+from havn.kit.problem import Problem
+from havn.kit.queue import Job
+
+_TRIES = 5
+"""How often a deployment is tried while a part of the platform does not answer."""
+
+
+class Rollout:
+    """Does what deployments ask for."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        environments: Mapping[str, Environment],
+        clusters: Clusters,
+        registry: Registry,
+        keyring: Keyring,
+        releases: Path,
+        changes: Changes,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._environments = environments
+        self._clusters = clusters
+        self._registry = registry
+        self._keyring = keyring
+        self._releases = releases
+        self._changes = changes
+        self._clock = clock
+
+    async def deployment(self, job: Job) -> None:
+        """Handle a job `deployment`."""
+        number = msgspec.json.decode(job.payload, type=dict[str, int])["deployment"]
+        deployment = await self._store.deployment(number)
+        if deployment is None or deployment.finished is not None:
+            return
+        async with Story(self._store, self._changes, number, self._clock) as tell:
+            if deployment.status != "restoring":
+                await self._store.set_status(number, "running")
+                self._changes.tell()
+                if (reason := await self._try(deployment, job, tell)) is None:
+                    return
+                tell(reason)
+                await self._store.set_status(number, "restoring", reason)
+                self._changes.tell()
+            try:
+                await self._put_back(deployment, tell)
+            except (ReleaseError, RegistryError, AppFolderError, ClusterError) as error:
+                # No more tries: the next deployment must not have to wait for this one.
+                tell(f"What was there before could not be put back: {error}")
+            except Problem as problem:
+                if job.attempts < 2 * _TRIES:
+                    raise
+                tell(f"What was there before could not be put back: {problem.detail or problem.title}")
+        await self._store.fail(deployment, self._clock())
+        self._changes.tell()
+
+    async def restore(self, job: Job) -> None:
+        """Handle a job `restore`: a cluster that came up empty gets back what it should run."""
+        target = msgspec.json.decode(job.payload, type=Target)
+        desired = await self._store.desired(target)
+        if desired is None:
+            return
+        try:
+            await self._apply(desired, silent)
+        except (ClusterError, ReleaseError, RegistryError) as error:
+            raise Problem(500, str(error)) from error
+
+    async def _try(self, deployment: Deployment, job: Job, tell: Story) -> str | None:
+        """Do it; returns why it failed. An outage raises, so that it is tried again, but not for ever."""
+        try:
+            if deployment.kind == "undeploy":
+                await self._undeploy(deployment, tell)
+            elif deployment.kind == "scale":
+                await self._scale(deployment, tell)
+            else:
+                await self._deploy(deployment, tell)
+        except (ReleaseError, RegistryError, AppFolderError, ClusterError) as error:
+            return str(error)
+        except Problem as problem:
+            if problem.status in (429, 502, 503, 504) and job.attempts < _TRIES:
+                tell(f"{problem.detail or problem.title} Trying again.")
+                raise
+            return problem.detail or problem.title
+        return None
+
+    async def _deploy(self, deployment: Deployment, tell: Story) -> None:
+        target, release = _target(deployment), deployment.release
+        assert release is not None
+        environment = self._environments[target.environment]
+        before = await self._store.desired(target)
+        found = await find_trusted(
+            self._registry, f"{target.org}/{target.app}", release, self._keyring.trusted(target.org)
+        )
+        folder = await self._folder(target, release)
+        tell(f"Release {short(release)} is intact and signed by {target.org}.")
+        key = self._keyring.access_key(target.environment, target.org, target.app, deployment.id)
+        await environment.publisher.admit(target.org, target.app, key)
+        previous = await self._folder(target, before.release) if before is not None else None
+        await environment.publisher.publish(folder, release, previous)
+        tell("Policy, metadata and texts are published.")
+        cluster = self._clusters.find(target.org, target.environment)
+        await cluster.apply(self._workload(target, release, deployment.replicas, key), tell)
+        status = await cluster.status(target.app)
+        if not status.settled:
+            raise ClusterError(f"The cluster runs {status.ready} of {status.replicas} replicas.")
+        await self._succeed(deployment, found)
+        tell(f"{status.ready} of {status.replicas} ready at {environment.address(target.org, target.app)}.")
+        if before is not None and before.rollout != deployment.id:
+            # The deployment has succeeded; a key that stays published a while longer is in nobody's hands.
+            with contextlib.suppress(Problem):
+                await self._dismiss(target, before.rollout)
+
+    async def _scale(self, deployment: Deployment, tell: Story) -> None:
+        target = _target(deployment)
+        desired = await self._store.desired(target)
+        if desired is None:
+            raise ClusterError(f"{target.org}/{target.app} is not deployed in {target.environment}.")
+        cluster = self._clusters.find(target.org, target.environment)
+        try:
+            status = await cluster.scale(target.app, deployment.replicas, tell)
+        except UnknownApp:
+            await self._apply(msgspec.structs.replace(desired, replicas=deployment.replicas), tell)
+            status = await cluster.status(target.app)
+        tell(f"{status.ready} of {status.replicas} ready.")
+        await self._succeed(deployment, None)
+
+    async def _undeploy(self, deployment: Deployment, tell: Story) -> None:
+        target = _target(deployment)
+        desired = await self._store.desired(target)
+        await self._clusters.find(target.org, target.environment).remove(target.app)
+        if desired is not None:
+            await self._dismiss(target, desired.rollout)
+        await self._succeed(deployment, None)
+        tell("Stopped. Its instances and their data are kept.")
+
+    async def _put_back(self, deployment: Deployment, tell: Story) -> None:
+        """Make everything as it was before `deployment`."""
+        target = _target(deployment)
+        desired = await self._store.desired(target)
+        cluster = self._clusters.find(target.org, target.environment)
+        if desired is None:
+            await cluster.remove(target.app)
+        else:
+            environment = self._environments[target.environment]
+            folder = await self._folder(target, desired.release)
+            await environment.publisher.publish(folder, desired.release)
+            await self._apply(desired, tell)
+            tell(f"Release {short(desired.release)} is in place as before.")
+        if deployment.kind in ("deploy", "rollback"):
+            await self._dismiss(target, deployment.id)
+
+    async def _apply(self, desired: Desired, tell: Progress) -> None:
+        target = desired.target
+        key = self._keyring.access_key(target.environment, target.org, target.app, desired.rollout)
+        await self._environments[target.environment].publisher.admit(target.org, target.app, key)
+        workload = self._workload(target, desired.release, desired.replicas, key)
+        await self._clusters.find(target.org, target.environment).apply(workload, tell)
+
+    async def _succeed(self, deployment: Deployment, release: Release | None) -> None:
+        labels = release.config.labels if release is not None else {}
+        await self._store.succeed(deployment, labels, self._clock())
+        self._changes.tell()
+
+    async def _dismiss(self, target: Target, rollout: int) -> None:
+        key_id = self._keyring.forget(target.environment, target.org, target.app, rollout)
+        if key_id is not None:
+            await self._environments[target.environment].publisher.dismiss(target.org, target.app, key_id)
+
+    def _workload(self, target: Target, release: str, replicas: int, key: str) -> Workload:
+        return Workload(
+            app=target.app,
+            release=release,
+            replicas=replicas,
+            settings=self._environments[target.environment].settings,
+            secrets={"platform-access-key": key},
+        )
+
+    async def _folder(self, target: Target, release: str) -> AppFolder:
+        place = self._releases / release.removeprefix("sha256:")
+        await unpack(self._registry, f"{target.org}/{target.app}", release, place)
+        id_ = AppId(target.org, target.app)
+        return await asyncio.to_thread(lambda: AppFolder.read(place / APP, as_=id_))
+
+
+def short(digest: str) -> str:
+    """The first digits of a digest, as people read them."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _target(deployment: Deployment) -> Target:
+    return Target(deployment.environment, deployment.org, deployment.app)

@@ -1,0 +1,263 @@
+"""The control plane's rows: desired state, deployments, their events, releases, and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from havn.contracts.deploy import (
+    AuditEntry,
+    Deployment,
+    DeploymentEvent,
+    DeploymentKind,
+    DeploymentStatus,
+    ReleaseInfo,
+)
+from havn.kit.db import Database, Record
+from havn.kit.queue import enqueue
+
+_DEPLOYMENT = (
+    "id, environment, org, app, revision, kind, release, replicas, status, reason, requested_by, requested, finished"
+)
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One app in one environment."""
+
+    environment: str
+    org: str
+    app: str
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.org}/{self.app}"
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app should be: the last change that succeeded."""
+
+    target: Target
+    revision: int
+    release: str
+    replicas: int
+    rollout: int
+    """The deployment that put the release there."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A change, as somebody asks for it."""
+
+    target: Target
+    kind: DeploymentKind
+    release: str | None
+    replicas: int
+    who: str
+    address: str
+
+
+class Store:
+    """Reads and writes the schema `deploy`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @classmethod
+    async def open(cls, url: str) -> Store:
+        """Connect."""
+        return cls(await Database.open(url, "deploy", max_size=8))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._db.close()
+
+    async def request(self, wanted: Wanted, now: datetime) -> Deployment:
+        """Record the change with its audit line, and enqueue the work, all or nothing."""
+        target = wanted.target
+        place = (target.environment, target.org, target.app)
+        async with self._db.transaction() as connection:
+            # Two who ask at once take turns, so that their revisions follow each other.
+            await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", str(target))
+            before = await connection.fetchrow(
+                "select revision, release, replicas from desired where environment = $1 and org = $2 and app = $3",
+                *place,
+            )
+            row = await connection.fetchrow(
+                "insert into deployment (environment, org, app, revision, kind, release, replicas, status,"  # noqa: S608
+                " requested_by, requested) select $1, $2, $3, coalesce(max(revision), 0) + 1, $4, $5, $6, 'queued',"
+                " $7, $8 from deployment where environment = $1 and org = $2 and app = $3"
+                f" returning {_DEPLOYMENT}",
+                *place, wanted.kind, wanted.release, wanted.replicas, wanted.who, now,
+            )  # fmt: skip
+            deployment = _deployment(row)
+            await connection.execute(
+                "insert into audit (at, who, address, action, environment, org, app, before, after)"
+                " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                now, wanted.who, wanted.address, wanted.kind, *place,
+                dict(before) if before is not None else None,
+                {"revision": deployment.revision, "release": wanted.release, "replicas": wanted.replicas},
+            )  # fmt: skip
+            await enqueue(connection, "deployment", str(target), {"deployment": deployment.id})
+        return deployment
+
+    async def request_restore(self, target: Target) -> None:
+        """Enqueue putting the desired state of `target` back into its cluster, unless that is enqueued already."""
+        async with self._db.transaction() as connection:
+            waiting = await connection.fetchval(
+                "select 1 from job where finished is null and kind = 'restore' and key = $1", str(target)
+            )
+            if waiting is None:
+                await enqueue(connection, "restore", str(target), msgspec.to_builtins(target))
+
+    async def restoring(self) -> int:
+        """How many restores have not been done."""
+        count = await self._db.fetchval(
+            "select count(*) from job where finished is null and kind = 'restore' and attempts = 0"
+        )
+        return int(count)
+
+    async def deployment(self, number: int) -> Deployment | None:
+        """One deployment."""
+        row = await self._db.fetchrow(f"select {_DEPLOYMENT} from deployment where id = $1", number)  # noqa: S608
+        return None if row is None else _deployment(row)
+
+    async def history(self, target: Target, limit: int = 100) -> list[Deployment]:
+        """The changes to an app, newest first."""
+        rows = await self._db.fetch(
+            f"select {_DEPLOYMENT} from deployment where environment = $1 and org = $2 and app = $3"  # noqa: S608
+            " order by revision desc limit $4",
+            target.environment, target.org, target.app, limit,
+        )  # fmt: skip
+        return [_deployment(row) for row in rows]
+
+    async def revision(self, target: Target, revision: int) -> Deployment | None:
+        """The change to an app with that number."""
+        row = await self._db.fetchrow(
+            f"select {_DEPLOYMENT} from deployment"  # noqa: S608
+            " where environment = $1 and org = $2 and app = $3 and revision = $4",
+            target.environment, target.org, target.app, revision,
+        )  # fmt: skip
+        return None if row is None else _deployment(row)
+
+    async def under_way(self, target: Target) -> Deployment | None:
+        """The oldest change to an app that has not ended."""
+        row = await self._db.fetchrow(
+            f"select {_DEPLOYMENT} from deployment"  # noqa: S608
+            " where environment = $1 and org = $2 and app = $3 and finished is null order by revision limit 1",
+            target.environment, target.org, target.app,
+        )  # fmt: skip
+        return None if row is None else _deployment(row)
+
+    async def set_status(self, number: int, status: DeploymentStatus, reason: str | None = None) -> None:
+        """Move on a deployment that has not ended; a reason once given stays."""
+        await self._db.execute(
+            "update deployment set status = $2, reason = coalesce(reason, $3) where id = $1 and finished is null",
+            number, status, reason,
+        )  # fmt: skip
+
+    async def succeed(self, deployment: Deployment, labels: Mapping[str, str], now: datetime) -> None:
+        """End a deployment well: what it asked for is now what is desired."""
+        place = (deployment.environment, deployment.org, deployment.app)
+        async with self._db.transaction() as connection:
+            if deployment.kind == "undeploy":
+                await connection.execute("delete from desired where environment = $1 and org = $2 and app = $3", *place)
+            else:
+                await connection.execute(
+                    "insert into desired (environment, org, app, revision, release, replicas, rollout)"
+                    " values ($1, $2, $3, $4, $5, $6, $7) on conflict (environment, org, app)"
+                    " do update set revision = $4, release = $5, replicas = $6,"
+                    " rollout = case when $8 then desired.rollout else $7 end",
+                    *place, deployment.revision, deployment.release, deployment.replicas, deployment.id,
+                    deployment.kind == "scale",
+                )  # fmt: skip
+                await connection.execute(
+                    "insert into release (org, app, digest, labels, first_deployed) values ($1, $2, $3, $4, $5)"
+                    " on conflict do nothing",
+                    deployment.org, deployment.app, deployment.release, dict(labels), now,
+                )  # fmt: skip
+            await connection.execute(
+                "update deployment set status = 'succeeded', finished = $2 where id = $1", deployment.id, now
+            )
+
+    async def fail(self, deployment: Deployment, now: datetime) -> None:
+        """End a deployment badly; its reason is there already, and what is desired stays as it was."""
+        await self._db.execute(
+            "update deployment set status = 'failed', finished = $2 where id = $1 and finished is null",
+            deployment.id, now,
+        )  # fmt: skip
+
+    async def add_event(self, number: int, message: str, now: datetime) -> None:
+        """Add a step to a deployment's story."""
+        await self._db.execute(
+            "insert into deployment_event (deployment, number, at, message)"
+            " select $1, coalesce(max(number), 0) + 1, $2, $3 from deployment_event where deployment = $1",
+            number, now, message[:1000],
+        )  # fmt: skip
+
+    async def events(self, number: int, after: int) -> list[DeploymentEvent]:
+        """A deployment's steps after the one numbered `after`."""
+        rows = await self._db.fetch(
+            "select number, at, message from deployment_event where deployment = $1 and number > $2 order by number",
+            number, after,
+        )  # fmt: skip
+        return [DeploymentEvent(number=row["number"], at=row["at"], message=row["message"]) for row in rows]
+
+    async def desired(self, target: Target) -> Desired | None:
+        """What an app should be."""
+        rows = await self._db.fetch(
+            "select environment, org, app, revision, release, replicas, rollout from desired"
+            " where environment = $1 and org = $2 and app = $3",
+            target.environment, target.org, target.app,
+        )  # fmt: skip
+        return _desired(rows[0]) if rows else None
+
+    async def all_desired(self, environment: str | None = None, org: str | None = None) -> list[Desired]:
+        """What every app should be, by environment, org and name."""
+        rows = await self._db.fetch(
+            "select environment, org, app, revision, release, replicas, rollout from desired"
+            " where ($1::text is null or environment = $1) and ($2::text is null or org = $2)"
+            " order by environment, org, app",
+            environment, org,
+        )  # fmt: skip
+        return [_desired(row) for row in rows]
+
+    async def releases(self, org: str, app: str) -> list[ReleaseInfo]:
+        """The releases of an app that were deployed, newest first."""
+        rows = await self._db.fetch(
+            "select org, app, digest, labels, first_deployed from release where org = $1 and app = $2"
+            " order by first_deployed desc limit 200",
+            org, app,
+        )  # fmt: skip
+        return [
+            ReleaseInfo(
+                org=row["org"],
+                app=row["app"],
+                digest=row["digest"],
+                labels=msgspec.json.decode(row["labels"], type=dict[str, str]),
+                first_deployed=row["first_deployed"],
+            )
+            for row in rows
+        ]
+
+    async def audit(self, org: str | None, before: int | None, limit: int) -> list[AuditEntry]:
+        """The newest audit lines, of one org or all."""
+        rows = await self._db.fetch(
+            "select at, who, address, action, environment, org, app, before, after from audit"
+            " where ($1::text is null or org = $1) and ($2::bigint is null or id < $2) order by id desc limit $3",
+            org, before, limit,
+        )  # fmt: skip
+        return [AuditEntry(**dict(row)) for row in rows]
+
+
+def _deployment(row: Record) -> Deployment:
+    return Deployment(**dict(row))
+
+
+def _desired(row: Record) -> Desired:
+    return Desired(
+        target=Target(row["environment"], row["org"], row["app"]),
+        revision=row["revision"],
+        release=row["release"],
+        replicas=row["replicas"],
+        rollout=row["rollout"],
+    )
