@@ -252,8 +252,8 @@ def _as_page(handler: Handler) -> Handler:
 def _failure(request: Request, problem: Problem) -> Response:
     if problem.code == "invalid_goto":
         text = "goto"
-    elif problem.code == "unknown_person":
-        text = "unknown_person"
+    elif problem.code in ("unknown_person", "level_too_low"):
+        text = problem.code
     else:
         text = "away" if problem.status >= 500 else "failed"
     response = pages.render(request, Page(text=text, code=problem.code), problem.status)

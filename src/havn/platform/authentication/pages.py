@@ -66,6 +66,11 @@ TEXTS = {
         "nn": ("Du er ikkje registrert som brukar", "Innlogginga var rett, men vi kjenner deg ikkje her."),
         "en": ("You are not registered as a user", "You signed in correctly, but you are not known here."),
     },
+    "level_too_low": {
+        "nb": ("Innloggingen har for lavt sikkerhetsnivå", "Logg inn igjen, og velg et høyere nivå."),
+        "nn": ("Innlogginga har for lågt tryggleiksnivå", "Logg inn igjen, og vel eit høgare nivå."),
+        "en": ("The sign-in has too low a level of security", "Sign in again and choose a higher level."),
+    },
     "away": {
         "nb": ("Innlogging virker ikke akkurat nå", "En del av tjenesten svarer ikke. Vent litt og prøv igjen."),
         "nn": ("Innlogging verkar ikkje akkurat no", "Ein del av tenesta svarar ikkje. Vent litt og prøv igjen."),

@@ -98,7 +98,7 @@ class SignIn:
         now = self._clock()
         await self._store.add_transaction(
             state_hash(state),
-            Transaction(provider, nonce, verifier, goto.url),
+            Transaction(provider, nonce, verifier, goto.url, required_level(acr_values)),
             now=now,
             expires=now + timedelta(seconds=TRANSACTION_SECONDS),
         )
@@ -143,6 +143,8 @@ class SignIn:
         handle, session = self._sessions.begin(
             upstream.key, upstream.provider, identity, user, ip=ip, user_agent=user_agent
         )
+        if session.level < transaction.min_level:
+            raise Problem(403, "You signed in at a lower level than the page needs.", code="level_too_low")
         await self._store.start_session(
             session,
             self._sessions.handle_hash(handle),

@@ -25,6 +25,7 @@ class Transaction(msgspec.Struct, frozen=True):
     nonce: str
     code_verifier: str
     goto: str
+    min_level: int
 
 
 class SessionHost(msgspec.Struct, frozen=True):
@@ -66,13 +67,14 @@ class Store:
     async def add_transaction(self, state_hash: bytes, new: Transaction, *, now: datetime, expires: datetime) -> None:
         """Remember a sign-in."""
         await self._db.execute(
-            "insert into login_transaction(state_hash, provider, nonce, code_verifier, goto, created, expires)"
-            " values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into login_transaction(state_hash, provider, nonce, code_verifier, goto, min_level, created, expires)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8)",
             state_hash,
             new.provider,
             new.nonce,
             new.code_verifier,
             new.goto,
+            new.min_level,
             now,
             expires,
         )
@@ -81,12 +83,12 @@ class Store:
         """The sign-in with this state, forgotten by the same statement: of two callers one gets it."""
         row = await self._db.fetchrow(
             "delete from login_transaction where state_hash = $1 returning provider, nonce, code_verifier, goto,"
-            " expires",
+            " min_level, expires",
             state_hash,
         )
         if row is None or row["expires"] <= now:
             return None
-        return Transaction(row["provider"], row["nonce"], row["code_verifier"], row["goto"])
+        return Transaction(row["provider"], row["nonce"], row["code_verifier"], row["goto"], row["min_level"])
 
     async def start_session(
         self, session: Session, handle_hash: bytes, *, replacing: bytes | None, revoked_until: datetime

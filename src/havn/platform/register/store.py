@@ -7,7 +7,7 @@ SQL is put together from constants of this module only; every value is a paramet
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -178,7 +178,7 @@ class Store:
                 username=new.username,
                 external_identity=new.external_identity,
             )
-            await _save_party(connection, party, now)
+            await _save_parties(connection, [party], now)
             row = await connection.fetchrow(f"select {_COLUMNS} {_FROM} where p.uuid = $1::uuid", uuid)
             assert row is not None
             return _party(row)
@@ -333,8 +333,7 @@ class Store:
         """
         async with self._db.transaction() as connection:
             await connection.execute(_WRITE_LOCK)
-            for party in parties:
-                await _save_party(connection, party, now)
+            await _save_parties(connection, parties, now)
             await _save_roles(connection, parties, roles, now)
             await connection.execute(
                 "insert into import(source, digest, at) values ($1, $2, $3)"
@@ -345,31 +344,41 @@ class Store:
             )
 
 
-_SEQUENCES: Mapping[PartyType, str] = {
-    PartyType.PERSON: "person_id",
-    PartyType.ORGANISATION: "organization_id",
-    PartyType.SELF_IDENTIFIED: "person_id",
-}
+# The order of the columns is that of `_values`.
+_SAVE_PARTY = """
+    insert into party as p (id, uuid, type, external_urn, number, name, folded, unit_type, main_unit, replaced_by,
+        detail, date_of_birth, email, created, modified, deleted_at)
+    values (coalesce($1::int, (select id from party where uuid = $2::uuid),
+            case when $3::smallint = 2 then nextval('organization_id') else nextval('person_id') end::int),
+        $2::uuid, $3::smallint, $4, $5, $6, $7, $8, (select id from party where uuid = $9::uuid),
+        (select id from party where uuid = $10::uuid), $11, $12, $13, $14, $14, $15)
+    on conflict (uuid) do update set
+        name = excluded.name, folded = excluded.folded, unit_type = excluded.unit_type,
+        main_unit = excluded.main_unit, replaced_by = excluded.replaced_by, detail = excluded.detail,
+        date_of_birth = excluded.date_of_birth, email = excluded.email, deleted_at = excluded.deleted_at,
+        modified = excluded.modified, version = excluded.version
+    where (p.name, p.unit_type, p.main_unit, p.replaced_by, p.detail, p.date_of_birth, p.email, p.deleted_at)
+        is distinct from (excluded.name, excluded.unit_type, excluded.main_unit, excluded.replaced_by,
+            excluded.detail, excluded.date_of_birth, excluded.email, excluded.deleted_at)
+"""
+_SAVE_USER = """
+    insert into account(user_id, party_id, username, external_identity)
+    select coalesce(nullif($2::int, 0), nextval('user_id')::int), id, $3, $4 from party where uuid = $1::uuid
+    on conflict (party_id) do update
+    set username = excluded.username, external_identity = excluded.external_identity
+"""
 
 
-async def _save_party(connection: Connection, party: NewParty, now: datetime) -> None:
-    detail = party.person or party.organization
-    party_id = await connection.fetchval(
-        f"""insert into party as p (id, uuid, type, external_urn, number, name, folded, unit_type, main_unit,
-                replaced_by, detail, date_of_birth, email, created, modified, deleted_at)
-            values (coalesce($1::int, (select id from party where uuid = $2::uuid),
-                             nextval('{_SEQUENCES[party.type]}')::int),
-                $2::uuid, $3, $4, $5, $6, $7, $8, (select id from party where uuid = $9::uuid),
-                (select id from party where uuid = $10::uuid), $11, $12, $13, $14, $14, $15)
-            on conflict (uuid) do update set
-                name = excluded.name, folded = excluded.folded, unit_type = excluded.unit_type,
-                main_unit = excluded.main_unit, replaced_by = excluded.replaced_by, detail = excluded.detail,
-                date_of_birth = excluded.date_of_birth, email = excluded.email, deleted_at = excluded.deleted_at,
-                modified = excluded.modified, version = excluded.version
-            where (p.name, p.unit_type, p.main_unit, p.replaced_by, p.detail, p.date_of_birth, p.email, p.deleted_at)
-                is distinct from (excluded.name, excluded.unit_type, excluded.main_unit, excluded.replaced_by,
-                    excluded.detail, excluded.date_of_birth, excluded.email, excluded.deleted_at)
-            returning id""",
+async def _save_parties(connection: Connection, parties: Sequence[NewParty], now: datetime) -> None:
+    await connection.executemany(_SAVE_PARTY, [_values(party, now) for party in parties])
+    users = [party for party in parties if party.user_id is not None]
+    await connection.executemany(
+        _SAVE_USER, [(user.uuid, user.user_id, user.username, user.external_identity) for user in users]
+    )
+
+
+def _values(party: NewParty, now: datetime) -> tuple[Any, ...]:
+    return (
         party.id,
         party.uuid,
         int(party.type),
@@ -380,25 +389,11 @@ async def _save_party(connection: Connection, party: NewParty, now: datetime) ->
         party.unit_type,
         party.main_unit,
         party.replaced_by,
-        detail,
+        party.person or party.organization,
         party.date_of_birth,
         party.email,
         now,
         party.deleted_at,
-    )
-    if party.user_id is None:
-        return
-    if party_id is None:
-        party_id = await connection.fetchval("select id from party where uuid = $1::uuid", party.uuid)
-    await connection.execute(
-        """insert into account(user_id, party_id, username, external_identity)
-           values (coalesce(nullif($1::int, 0), nextval('user_id')::int), $2, $3, $4)
-           on conflict (party_id) do update
-           set username = excluded.username, external_identity = excluded.external_identity""",
-        party.user_id,
-        party_id,
-        party.username,
-        party.external_identity,
     )
 
 

@@ -5,6 +5,7 @@ create table login_transaction (
     nonce text not null,
     code_verifier text not null,
     goto text not null,
+    min_level smallint not null,
     created timestamptz not null,
     expires timestamptz not null
 );
