@@ -10,6 +10,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
     token: str | None = None
     platform_token: str | None = None
+    lock_token: str | None = None
+    """Shows storage that the caller holds the instance's lock."""
 
     def headers(self) -> dict[str, str]:
         """The request headers that carry the tokens."""
@@ -18,6 +20,8 @@ class Credentials(msgspec.Struct, frozen=True):
             sent["authorization"] = f"Bearer {self.token}"
         if self.platform_token is not None:
             sent["PlatformAccessToken"] = self.platform_token
+        if self.lock_token is not None:
+            sent["Altinn-Storage-Lock-Token"] = self.lock_token
         return sent
 
     def __repr__(self) -> str:
