@@ -11,3 +11,56 @@ Pure: no input or output, no clock; texts, referenced policies and the current i
 
 Standards: OASIS XACML 3.0 core (with errata 01), multiple decision profile 1.0, JSON profile 1.0 and 1.1.
 """
+
+from havn.engines.xacml import json_profile, xml_profile
+from havn.engines.xacml.engine import CompiledPolicy, combined, compile_policy, decide
+from havn.engines.xacml.errors import MissingAttribute, PolicyError, RequestError
+from havn.engines.xacml.limits import Limits
+from havn.engines.xacml.loader import load_policy
+from havn.engines.xacml.model import (
+    Assignment,
+    Attribute,
+    Bag,
+    Decision,
+    DecisionRequest,
+    Effect,
+    Obligation,
+    PolicyIdentifier,
+    Request,
+    Result,
+    Status,
+)
+from havn.engines.xacml.policy import Policy, PolicyDocument, PolicySet, Reference, Rule
+from havn.engines.xacml.references import Resolver, repository
+
+__all__ = [
+    "Assignment",
+    "Attribute",
+    "Bag",
+    "CompiledPolicy",
+    "Decision",
+    "DecisionRequest",
+    "Effect",
+    "Limits",
+    "MissingAttribute",
+    "Obligation",
+    "Policy",
+    "PolicyDocument",
+    "PolicyError",
+    "PolicyIdentifier",
+    "PolicySet",
+    "Reference",
+    "Request",
+    "RequestError",
+    "Resolver",
+    "Result",
+    "Rule",
+    "Status",
+    "combined",
+    "compile_policy",
+    "decide",
+    "json_profile",
+    "load_policy",
+    "repository",
+    "xml_profile",
+]

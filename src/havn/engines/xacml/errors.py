@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import msgspec
 
 from havn.engines.xacml import names
-
-if TYPE_CHECKING:
-    from havn.engines.xacml.model import MissingAttribute
 
 
 class PolicyError(ValueError):
@@ -36,6 +33,15 @@ class RequestError(ValueError):
     def __init__(self, message: str, *, too_large: bool = False) -> None:
         super().__init__(message)
         self.too_large = too_large
+
+
+class MissingAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An attribute that a policy must have and the request lacks (core section 5.58)."""
+
+    category: str
+    id: str
+    data_type: str
+    issuer: str | None = None
 
 
 class EvaluationError(Exception):

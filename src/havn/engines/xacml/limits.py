@@ -35,7 +35,7 @@ STEPS = 1_000_000
 """Function applications that the higher-order and set functions may make in one decision."""
 TEXT = 1024 * 1024
 """Characters in a string that a function makes."""
-INTEGER_BITS = 16_384
+INTEGER_BITS = 14_000
 """Size of an integer that a function makes or a literal states."""
 XPATH_TEXT = 1_000
 """Characters in an XPath expression."""

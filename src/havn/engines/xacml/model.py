@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from havn.engines.xacml import names
-
-if TYPE_CHECKING:
-    from havn.engines.xacml.content import Content
+from havn.engines.xacml import datatypes, names
+from havn.engines.xacml.content import Content
+from havn.engines.xacml.errors import MissingAttribute
 
 
 class Decision(enum.Enum):
@@ -57,15 +56,13 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True):
     data_type: str = names.STRING
     issuer: str | None = None
     include_in_result: bool = False
+    lexical: tuple[str, ...] | None = None
+    """The values as they were written, kept where they are to be returned so."""
 
-
-class MissingAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An attribute that a policy must have and the request lacks (core section 5.58)."""
-
-    category: str
-    id: str
-    data_type: str
-    issuer: str | None = None
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The values in a lexical form of their data type."""
+        return self.lexical or tuple(datatypes.write(self.data_type, value) for value in self.values)
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,9 +88,7 @@ class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def text(self) -> str:
         """The value in the lexical form of its data type."""
-        from havn.engines.xacml.datatypes import write
-
-        return write(self.data_type, self.value)
+        return datatypes.write(self.data_type, self.value)
 
 
 class Obligation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -224,6 +219,10 @@ class Request:
             return_policy_ids=self.return_policy_ids,
             error=self.error,
         )
+
+    def bare(self) -> Request:
+        """The same attributes, with nothing to return."""
+        return Request(self.attributes, content=self.content, now=self.now)
 
     def listed(self) -> Iterator[Attribute]:
         """Every attribute, one for each bag; issuers are left out, since a bag of any issuer holds their values."""

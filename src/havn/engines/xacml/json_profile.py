@@ -1,0 +1,337 @@
+"""Reads JSON requests (JSON profile 1.0 and 1.1); `json_response` writes the answers.
+
+Members are read in any case. The exact form of the profile takes a fast way: it is decoded straight into structs; any
+other goes through one pass that gives members their names.
+"""
+
+from __future__ import annotations
+
+import binascii
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from havn.engines.xacml import content, datatypes, limits, names
+from havn.engines.xacml.content import Content
+from havn.engines.xacml.datatypes import XPathExpression
+from havn.engines.xacml.errors import EvaluationError, RequestError, syntax_error
+from havn.engines.xacml.json_response import write
+from havn.engines.xacml.model import Attribute, AttributeKey, Bag, DecisionRequest, Request, attribute_key
+from havn.engines.xacml.multiple import CategoryPart, expand
+
+
+class _Attribute(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, gc=False):
+    attribute_id: str
+    value: Any = ()
+    data_type: str | None = None
+    issuer: str | None = None
+    include_in_result: bool | None = None
+
+
+class _Category(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, gc=False):
+    category_id: str | None = None
+    id: str | None = None
+    attribute: list[_Attribute] | _Attribute | None = None
+    content: str | None = None
+
+
+class _Reference(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, gc=False):
+    reference_id: list[str] | str | None = None
+
+
+class _MultiRequests(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, gc=False):
+    request_reference: list[_Reference] | None = None
+
+
+_Categories = list[_Category] | _Category | None
+
+
+class _Request(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, gc=False):
+    access_subject: _Categories = None
+    resource: _Categories = None
+    action: _Categories = None
+    environment: _Categories = None
+    recipient_subject: _Categories = None
+    intermediary_subject: _Categories = None
+    codebase: _Categories = None
+    requesting_machine: _Categories = None
+    category: _Categories = None
+    multi_requests: _MultiRequests | None = None
+    return_policy_id_list: bool | None = None
+    combined_decision: bool | None = None
+    x_path_version: str | None = msgspec.field(name="XPathVersion", default=None)
+
+
+class _Envelope(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, gc=False):
+    request: _Request
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+_SHORTHANDS = tuple(
+    (field, names.CATEGORY_SHORTHANDS["".join(word.capitalize() for word in field.split("_"))])
+    for field in (
+        "access_subject", "resource", "action", "environment", "recipient_subject", "intermediary_subject", "codebase",
+        "requesting_machine",
+    )
+)  # fmt: skip
+
+_MEMBERS = {
+    encoded.lower(): encoded
+    for struct in (_Attribute, _Category, _Reference, _MultiRequests, _Request, _Envelope)
+    for encoded in struct.__struct_encode_fields__
+}
+_STRING_TYPES = frozenset({None, "", "string", names.STRING})
+
+
+def read(body: bytes, *, now: dt.datetime | None = None, bounds: limits.Limits = limits.DEFAULT) -> DecisionRequest:
+    """The requests of a JSON `Request`; RequestError when it cannot be read or is too large.
+
+    `now` is the instant for current-time and its kin. A value that is not of its data type does not make the call
+    fail: the requests that it belongs to are answered Indeterminate with syntax-error.
+    """
+    if len(body) > bounds.request_bytes:
+        raise RequestError(f"a request may have at most {bounds.request_bytes} bytes", too_large=True)
+    try:
+        asked = _decode(body).request
+    except (msgspec.MsgspecError, RecursionError):
+        asked = _read_any_case(body)
+    reader = _Reader(bounds)
+    parts: list[CategoryPart] = []
+    for field, category in _SHORTHANDS:
+        given = getattr(asked, field)
+        if given is not None:
+            for part in given if type(given) is list else (given,):
+                parts.append(reader.part(part, category))
+    if asked.category is not None:
+        for part in asked.category if isinstance(asked.category, list) else (asked.category,):
+            if part.category_id is None:
+                raise RequestError("a Category lacks CategoryId")
+            parts.append(reader.part(part, names.CATEGORY_SHORTHANDS.get(part.category_id, part.category_id)))
+    if not parts:
+        raise RequestError("the request holds no category")
+    if asked.x_path_version not in {None, names.XPATH_1_0}:
+        raise RequestError("only XPath 1.0 is supported")
+    references: Sequence[Sequence[str]] = ()
+    if asked.multi_requests is not None and asked.multi_requests.request_reference:
+        references = [
+            [r.reference_id] if isinstance(r.reference_id, str) else (r.reference_id or [])
+            for r in asked.multi_requests.request_reference
+        ]
+    elif reader.simple and len({part.category for part in parts}) == len(parts):
+        # The request that nearly every call is: nothing to combine, nothing to select.
+        echo = tuple(a for part in parts for a in part.echo) if reader.echoes else ()
+        request = Request(
+            {part.category: part.bags for part in parts},
+            echo=echo,
+            now=now,
+            return_policy_ids=bool(asked.return_policy_id_list),
+        )
+        return DecisionRequest(requests=(request,), combined=bool(asked.combined_decision))
+    return expand(
+        parts,
+        references,
+        bounds=bounds,
+        now=now,
+        return_policy_ids=bool(asked.return_policy_id_list),
+        combined=bool(asked.combined_decision),
+    )
+
+
+def _read_any_case(body: bytes) -> _Request:
+    try:
+        return msgspec.convert(_named(msgspec.json.decode(body), 0), _Envelope).request
+    except RecursionError:
+        raise RequestError("the JSON nests too deep") from None
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise RequestError(f"not a JSON request: {error}") from error
+
+
+def _named(value: Any, depth: int) -> Any:
+    """Members known to the profile under their own names, others left out; an attribute's value is not touched."""
+    if isinstance(value, list):
+        return [_named(item, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        name = _MEMBERS.get(key.lower())
+        if name is not None:
+            if name in found:
+                raise RequestError(f"the member {name} is given twice")
+            found[name] = item if name == "Value" else _named(item, depth + 1)
+    if depth == 0 and "Request" not in found:
+        raise RequestError("the document has no Request")
+    return found
+
+
+class _Reader:
+    """Makes bags of attributes and counts their values."""
+
+    __slots__ = ("bounds", "echoes", "simple", "values")
+
+    def __init__(self, bounds: limits.Limits) -> None:
+        self.bounds = bounds
+        self.values = 0
+        self.simple = True
+        self.echoes = False
+
+    def part(self, given: _Category, category: str) -> CategoryPart:
+        bags: dict[AttributeKey, Bag] = {}
+        echo: tuple[Attribute, ...] = ()
+        error: EvaluationError | None = None
+        attributes = given.attribute
+        if attributes is not None:
+            if type(attributes) is not list:
+                attributes = [attributes]  # type: ignore[list-item]
+            self.count(len(attributes))
+            for a in attributes:
+                value = a.value
+                if type(value) is str and a.data_type in _STRING_TYPES and a.issuer is None:
+                    key: AttributeKey = a.attribute_id
+                    values: Bag = (value,)
+                    data_type = names.STRING
+                else:
+                    try:
+                        data_type, values = _typed(a)
+                    except EvaluationError as failure:
+                        error = error or failure
+                        self.simple = False
+                        continue
+                    if len(values) > 1:
+                        self.count(len(values))
+                    if data_type == names.XPATH_EXPRESSION:
+                        self.simple = False
+                    key = attribute_key(a.attribute_id, data_type)
+                    if a.issuer is not None:
+                        by_issuer = (a.attribute_id, data_type, a.issuer)
+                        bags[by_issuer] = bags.get(by_issuer, ()) + values
+                known = bags.get(key)
+                if known is not None:
+                    values = known + values
+                    if len(values) > self.bounds.bag:
+                        raise RequestError(f"an attribute may have at most {self.bounds.bag} values", too_large=True)
+                bags[key] = values
+                if a.include_in_result:
+                    echo = (*echo, _echo(a, category, values if known is None else values[len(known) :], data_type))
+        if echo:
+            self.echoes = True
+        document = None
+        if given.content is not None:
+            self.simple = False
+            document = _content(given.content, self.bounds)
+        return CategoryPart(category, bags, xml_id=given.id, echo=echo, document=document, error=error)
+
+    def count(self, values: int) -> None:
+        self.values += values
+        if self.values > self.bounds.values or values > self.bounds.values:
+            raise RequestError(f"a request may have at most {self.bounds.values} values", too_large=True)
+
+
+def _echo(a: _Attribute, category: str, values: Bag, data_type: str) -> Attribute:
+    return Attribute(
+        category=category, id=a.attribute_id, values=values, data_type=data_type, issuer=a.issuer, include_in_result=True
+    )
+
+
+def _typed(a: _Attribute) -> tuple[str, Bag]:
+    """Data type and values of an attribute; EvaluationError (syntax-error) when they do not fit."""
+    given = a.value if isinstance(a.value, list) else [a.value] if a.value != () else []
+    if len(given) > limits.DEFAULT.bag:
+        raise RequestError(f"an attribute may have at most {limits.DEFAULT.bag} values", too_large=True)
+    data_type = a.data_type
+    data_type = datatypes.SHORT_NAMES.get(data_type, data_type) if data_type else _inferred(given)
+    convert = _CONVERSIONS.get(data_type)
+    if convert is None:
+        return data_type, tuple(_from_text(data_type, value) for value in given)
+    return data_type, tuple(convert(value) for value in given)
+
+
+def _inferred(values: list[Any]) -> str:
+    """The data type of JSON values (JSON profile 3.3.1)."""
+    kinds = {type(value) for value in values}
+    if kinds <= {str}:
+        return names.STRING
+    if kinds == {bool}:
+        return names.BOOLEAN
+    if kinds == {int}:
+        return names.INTEGER
+    if kinds <= {int, float}:
+        return names.DOUBLE
+    if kinds == {dict}:
+        return names.XPATH_EXPRESSION
+    raise syntax_error("the values of an attribute must be of one type")
+
+
+def _from_text(data_type: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise syntax_error(f"a value of data type {datatypes.short(data_type)} must be given as text")
+    return datatypes.parse(data_type, value)
+
+
+def _boolean(value: Any) -> bool:
+    return value if isinstance(value, bool) else bool(_from_text(names.BOOLEAN, value))
+
+
+def _integer(value: Any) -> int:
+    if type(value) is int:
+        if value.bit_length() > limits.INTEGER_BITS:
+            raise syntax_error("too large an integer")
+        return value
+    return int(_from_text(names.INTEGER, value))
+
+
+def _double(value: Any) -> float:
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        try:
+            return float(value)
+        except OverflowError:
+            raise syntax_error("too large a double") from None
+    return float(_from_text(names.DOUBLE, value))
+
+
+class _Namespace(msgspec.Struct, rename="pascal"):
+    namespace: str
+    prefix: str | None = None
+
+
+class _XPath(msgspec.Struct, rename="pascal"):
+    x_path_category: str = msgspec.field(name="XPathCategory")
+    x_path: str = msgspec.field(name="XPath")
+    namespaces: list[_Namespace] = []
+
+
+def _xpath(value: Any) -> XPathExpression:
+    try:
+        given = msgspec.convert(value, _XPath)
+        namespaces = {n.prefix: n.namespace for n in given.namespaces if n.prefix}
+        content.check(given.x_path.strip(), namespaces)
+    except ValueError as error:  # msgspec's own errors are ValueErrors too
+        raise syntax_error(f"not an xpathExpression: {error}") from error
+    category = names.CATEGORY_SHORTHANDS.get(given.x_path_category, given.x_path_category)
+    return XPathExpression(given.x_path.strip(), category, tuple(sorted(namespaces.items())))
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    names.BOOLEAN: _boolean,
+    names.INTEGER: _integer,
+    names.DOUBLE: _double,
+    names.XPATH_EXPRESSION: _xpath,
+}
+
+
+def _content(text: str, bounds: limits.Limits) -> Content:
+    """`Content`: XML as text, or as base64 of its bytes (JSON profile 4.2.3)."""
+    raw = text.strip()
+    try:
+        xml = raw.encode() if raw.startswith("<") else binascii.a2b_base64(raw.encode(), strict_mode=True)
+        return Content.read(xml, bounds=bounds)
+    except ValueError as error:
+        raise RequestError(f"Content is not XML: {error}", too_large="too large" in str(error)) from error
+
+
+__all__ = ["read", "write"]
