@@ -26,11 +26,11 @@ from havn.deploy.registry.model import (
     digest_of,
     encode,
     is_digest,
+    is_repository,
 )
 from havn.deploy.registry.port import NotInRegistry, RegistryError
 
 _MAX_SMALL = 16 * 1024 * 1024
-_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 # On the descriptor of a referrer in the index, so that finding it needs no look into every manifest.
@@ -156,7 +156,7 @@ class LayoutRegistry:
             raise RegistryError(f"{descriptor.digest} of {repository} is not a manifest: {error}.") from None
 
     def _place(self, repository: str) -> Path:
-        if len(repository) > 200 or not _REPOSITORY.fullmatch(repository):
+        if not is_repository(repository):
             raise RegistryError(f"{repository[:60]!r} cannot be a repository.")
         return self._folder / repository
 

@@ -15,6 +15,7 @@ EMPTY_BYTES = b"{}"
 REF_NAME = "org.opencontainers.image.ref.name"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -54,6 +55,11 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 def is_digest(text: str) -> bool:
     """Whether `text` is a sha256 digest, the only kind that is accepted."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def is_repository(text: str) -> bool:
+    """Whether `text` can name a repository."""
+    return len(text) <= 200 and _REPOSITORY.fullmatch(text) is not None
 
 
 def digest_of(data: bytes) -> str:

@@ -30,9 +30,10 @@ from havn.deploy.registry.model import (
     digest_of,
     encode,
     is_digest,
+    is_repository,
 )
 from havn.deploy.registry.port import NotInRegistry, RegistryError
-from havn.kit.http import HttpClient, Response
+from havn.kit.http import HttpClient, Response, TransportError
 from havn.kit.problem import Problem
 
 _MAX_SMALL = 16 * 1024 * 1024
@@ -87,10 +88,7 @@ class RemoteRegistry:
         """See `Registry.read`."""
         if descriptor.size > _MAX_SMALL:
             raise RegistryError(f"{descriptor.digest} of {repository} is larger than it may be.")
-        pieces: list[bytes] = []
-        async for piece in self._pieces(repository, descriptor, 0):
-            pieces.append(piece)
-        data = b"".join(pieces)
+        data = b"".join([piece async for piece in self._pieces(repository, descriptor, 0)])
         if len(data) != descriptor.size or digest_of(data) != descriptor.digest:
             raise _damaged(repository, descriptor.digest)
         return data
@@ -109,15 +107,13 @@ class RemoteRegistry:
                             size += len(piece)
                             file.write(piece)
                         break
-                    except Problem:
+                    except TransportError as error:
                         if not left:
-                            raise
+                            raise RegistryError(f"Fetching {descriptor.digest} broke off: try again.") from error
             if size != descriptor.size or f"sha256:{seen.hexdigest()}" != descriptor.digest:
                 raise _damaged(repository, descriptor.digest)
             fresh.chmod(0o644)
             fresh.replace(to)
-        except Problem as problem:
-            raise RegistryError(str(problem)) from problem
         finally:
             with suppress(FileNotFoundError):
                 fresh.unlink()
@@ -243,7 +239,7 @@ class RemoteRegistry:
 
     async def _pieces(self, repository: str, descriptor: Descriptor, offset: int) -> AsyncIterator[bytes]:
         headers = {"range": f"bytes={offset}-"} if offset else {}
-        path = f"/v2/{self._prefix}{repository}/blobs/{_digest(descriptor.digest)}"
+        path = f"{self._place(repository)}/blobs/{_digest(descriptor.digest)}"
         # A small call first, so that the token is at hand: a stream cannot be begun twice.
         if not await self.has(repository, descriptor.digest):
             raise NotInRegistry(f"{repository} has no {descriptor.digest} in the registry.")
@@ -259,7 +255,7 @@ class RemoteRegistry:
 
     @asynccontextmanager
     async def _stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[Any]:
-        """An answer read piece by piece; a registry that keeps its blobs elsewhere redirects once, without our token."""
+        """An answer read piece by piece; where blobs are kept elsewhere it follows there once, without our token."""
         async with self._client.stream("GET", path, headers=headers) as answer:
             if answer.status_code not in (301, 302, 303, 307, 308):
                 yield answer
@@ -273,7 +269,7 @@ class RemoteRegistry:
         self, method: str, repository: str, path: str, *, accept: tuple[int, ...], content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:  # fmt: skip
-        full = f"/v2/{self._prefix}{repository}/{path}"
+        full = f"{self._place(repository)}/{path}"
         return await self._send(method, repository, full, accept=accept, content=content, headers=headers)
 
     async def _send(
@@ -297,6 +293,11 @@ class RemoteRegistry:
         if answer.status_code not in accept:
             raise RegistryError(f"The registry answered {answer.status_code} to {method} for {repository}.")
         return answer
+
+    def _place(self, repository: str) -> str:
+        if not is_repository(repository):
+            raise RegistryError(f"{repository[:60]!r} cannot be a repository.")
+        return f"/v2/{self._prefix}{repository}"
 
     def _authority(self, repository: str) -> dict[str, str]:
         token = self._tokens.get(repository)
