@@ -97,7 +97,7 @@ class PlatformConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     jwks_uri: str
     end_session_endpoint: str
     id_token_signing_alg_values_supported: list[str]
-    subject_types_supported: list[str] = ["public"]
+    subject_types_supported: list[str] = msgspec.field(default_factory=lambda: ["public"])
     response_types_supported: list[str] = []
 
 
@@ -110,10 +110,10 @@ class OpenIdConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     jwks_uri: str
     end_session_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
-    response_types_supported: list[str] = ["code"]
-    subject_types_supported: list[str] = ["public"]
-    id_token_signing_alg_values_supported: list[str] = ["RS256"]
-    scopes_supported: list[str] = ["openid"]
-    code_challenge_methods_supported: list[str] = ["S256"]
-    token_endpoint_auth_methods_supported: list[str] = ["private_key_jwt"]
+    response_types_supported: list[str] = msgspec.field(default_factory=lambda: ["code"])
+    subject_types_supported: list[str] = msgspec.field(default_factory=lambda: ["public"])
+    id_token_signing_alg_values_supported: list[str] = msgspec.field(default_factory=lambda: ["RS256"])
+    scopes_supported: list[str] = msgspec.field(default_factory=lambda: ["openid"])
+    code_challenge_methods_supported: list[str] = msgspec.field(default_factory=lambda: ["S256"])
+    token_endpoint_auth_methods_supported: list[str] = msgspec.field(default_factory=lambda: ["private_key_jwt"])
     acr_values_supported: list[str] = []

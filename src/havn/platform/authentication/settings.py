@@ -99,8 +99,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
     client_secret: str | None = None
     address: str | None = None
     scope: str = "openid"
-    acr_values: list[str] = ["selfregistered-email", "idporten-loa-substantial"]
-    algorithms: list[str] = ["RS256", "ES256", "PS256"]
+    acr_values: list[str] = msgspec.field(default_factory=lambda: ["selfregistered-email", "idporten-loa-substantial"])
+    algorithms: list[str] = msgspec.field(default_factory=lambda: ["RS256", "ES256", "PS256"])
     external_identity_claim: str | None = None
     """Users are known by this claim, and made at first sight, instead of by national identity number."""
     provider_claims: list[str] = []
@@ -123,7 +123,7 @@ class TokenIssuer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
     issuer: str
     address: str | None = None
     audiences: list[str] = []
-    algorithms: list[str] = ["RS256", "ES256", "PS256"]
+    algorithms: list[str] = msgspec.field(default_factory=lambda: ["RS256", "ES256", "PS256"])
     scopes: list[str] = []
     """For `id-porten`: partner scopes accepted beside those that begin with `altinn:`."""
     require_synthetic_pid: bool = False
