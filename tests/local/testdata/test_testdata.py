@@ -76,7 +76,7 @@ async def test_loading_is_complete_and_a_second_load_changes_nothing(make_databa
         assert contact.email == "sindig@example.no"
         assert preferences.language == "nb"
         travel = parties["BIE TRAVEL"]
-        found, own = await store.represented(travel.id or 0, include_deleted=False)
+        _, own = await store.represented(travel.id or 0, include_deleted=False)
         assert len(own) >= 500
         version = await store.version()
         await load.load_sets(urls, [fixed.dataset()])

@@ -67,8 +67,8 @@ class Store:
     async def add_transaction(self, state_hash: bytes, new: Transaction, *, now: datetime, expires: datetime) -> None:
         """Remember a sign-in."""
         await self._db.execute(
-            "insert into login_transaction(state_hash, provider, nonce, code_verifier, goto, min_level, created, expires)"
-            " values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "insert into login_transaction(state_hash, provider, nonce, code_verifier, goto, min_level, created,"
+            " expires) values ($1, $2, $3, $4, $5, $6, $7, $8)",
             state_hash,
             new.provider,
             new.nonce,
