@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from lxml import etree
-
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import DelegatedRight, PolicyFacts
 from havn.engines import xacml
-from havn.engines.xacml import CompiledPolicy, Decision, Request, Result
-from havn.engines.xacml.names import NAMESPACE
+from havn.engines.xacml import CompiledPolicy, Decision, Effect, Request, Result
+from havn.engines.xacml.algorithms import RULE_ALGORITHMS
+from havn.engines.xacml.policy import Policy, PolicyDocument, Rule
 
 Bags = dict[str, tuple[str, ...]]
 
@@ -30,17 +29,16 @@ class AppPolicy:
         self.app = facts.app
         self.version = facts.version
         self.digest = facts.digest
-        self.xml = facts.xml
         self.compiled: CompiledPolicy = compile_xml(facts.xml, source=f"{facts.org}/{facts.app}")
         self._delegated: CompiledPolicy | None = None
         # Whether two instances in the same place can be told apart by the policy.
-        self.names_instances = b":instance-id" in facts.xml
+        self.names_instances = any(attribute.id in _INSTANCES for attribute in self.compiled.attributes)
 
     @property
     def delegated(self) -> CompiledPolicy:
         """This policy with one rule that permits: its target and obligations go with every delegated right."""
         if self._delegated is None:
-            self._delegated = compile_xml(_with_one_permit(self.xml), source=f"{self.org}/{self.app} (delegated)")
+            self._delegated = xacml.compile_policy(_with_one_permit(self.compiled.document))
         return self._delegated
 
     def decide_many(
@@ -112,38 +110,24 @@ _INSTANCES = (contract.INSTANCE_ID, contract.RESOURCE_INSTANCE_ID)
 
 
 def _bare(instance: str) -> str:
-    return instance.removeprefix("urn:altinn:instance-id:")
+    # By the guid alone, which is the same in every form an instance id is written in.
+    return instance.rpartition("/")[2].rpartition(":")[2].lower()
 
 
-_REPLACED = {
-    f"{{{NAMESPACE}}}{name}"
-    for name in (
-        "Rule", "Policy", "PolicySet", "PolicyIdReference", "PolicySetIdReference", "CombinerParameters",
-        "RuleCombinerParameters", "PolicyCombinerParameters", "PolicySetCombinerParameters",
+def _with_one_permit(document: PolicyDocument) -> PolicyDocument:
+    """The document's root with its children that decide replaced by one rule that permits."""
+    root = document.root
+    policy = Policy(
+        id=root.id,
+        version=root.version,
+        algorithm=RULE_ALGORITHMS[_DENY_OVERRIDES],
+        target=root.target,
+        rules=(Rule(DELEGATED_RULE, Effect.PERMIT),),
+        variables=root.variables if isinstance(root, Policy) else {},
+        obligations=root.obligations,
+        advice=root.advice,
     )
-}  # fmt: skip
-_LAST = {f"{{{NAMESPACE}}}{name}" for name in ("ObligationExpressions", "AdviceExpressions")}
+    return PolicyDocument(policy, f"{document.source} (delegated)", document.digest)
 
 
-def _with_one_permit(xml: bytes) -> bytes:
-    """`xml`'s root with its children that decide replaced by one rule that permits."""
-    old = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
-    root = etree.Element(f"{{{NAMESPACE}}}Policy", nsmap=old.nsmap)
-    root.set("PolicyId", old.get("PolicyId") or old.get("PolicySetId") or DELEGATED_RULE)
-    root.set("Version", old.get("Version") or "1.0")
-    root.set("RuleCombiningAlgId", "urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides")
-    kept = [child for child in old if isinstance(child.tag, str) and child.tag not in _REPLACED]
-    for child in kept:
-        if child.tag not in _LAST:
-            root.append(_as_policy(child))
-    etree.SubElement(root, f"{{{NAMESPACE}}}Rule", RuleId=DELEGATED_RULE, Effect="Permit")
-    for child in kept:
-        if child.tag in _LAST:
-            root.append(child)
-    return etree.tostring(root, encoding="utf-8")
-
-
-def _as_policy(child: etree._Element) -> etree._Element:
-    if child.tag == f"{{{NAMESPACE}}}PolicySetDefaults":
-        child.tag = f"{{{NAMESPACE}}}PolicyDefaults"
-    return child
+_DENY_OVERRIDES = "urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides"

@@ -97,7 +97,7 @@ class SnapshotDecisionPoint:
         rights: list[Sequence[DelegatedRight]] = []
         for numbers in groups.values():
             first = resources[numbers[0]]
-            place = evaluation.bags(xacml.resource(first))
+            place = evaluation.bags(xacml.whole_resource(first))
             who = subjects.get(first.party_id, subjects[None])
             held = facts[first.party_id].rights if first.party_id in facts else ()
             for action in actions:

@@ -67,6 +67,15 @@ def resource(wanted: Resource) -> list[tuple[str, str]]:
     return attributes
 
 
+def whole_resource(wanted: Resource) -> list[tuple[str, str]]:
+    """As `resource`, with the other forms of the app's and the instance's id, as the context handler adds them."""
+    attributes = resource(wanted)
+    attributes.append((contract.RESOURCE_ID, f"app_{wanted.org}_{wanted.app}"))
+    if wanted.instance_id is not None:
+        attributes.append((contract.RESOURCE_INSTANCE_ID, f"{contract.INSTANCE_ID}:{wanted.instance_id}"))
+    return attributes
+
+
 def category(attributes: list[tuple[str, str]], *, id_: str, included: frozenset[str]) -> contract.Category:
     """Attributes as a category of a JSON request; those named in `included` are echoed in the result."""
     return contract.Category(

@@ -1,0 +1,166 @@
+"""Finding a policy, its cases and its app's facts from a path: an app folder, or a policy file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from havn.appfolder.files import Files
+from havn.appfolder.ids import AppId
+from havn.engines.app_policy import cases
+from havn.engines.app_policy.lint import AppFacts
+from havn.engines.process import Process, ProcessError
+from havn.engines.process import read as read_process
+from havn.engines.xacml import PolicyDocument, PolicyError, load_policy
+
+POLICY = "config/authorization/policy.xml"
+CASES = "policy.test.yaml"
+_PROCESS = "config/process/process.bpmn"
+_METADATA = "config/applicationmetadata.json"
+_MAX_CASE_BYTES = 1024 * 1024
+_PLATFORM_ACTIONS = {"instantiate", "read", "write", "delete", "complete", "events", "subscribe"}
+
+
+class SourceError(Exception):
+    """What was named cannot be used; the message is one sentence with the next step."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A policy and what is known around it."""
+
+    document: PolicyDocument
+    path: Path
+    org: str | None
+    app: str | None
+    process: Process | None
+
+    @property
+    def facts(self) -> AppFacts:
+        """What lint may compare with."""
+        process = self.process
+        if process is None:
+            return AppFacts(org=self.org, app=self.app)
+        actions = set(_PLATFORM_ACTIONS)
+        for task in process.tasks:
+            actions.update(task.next_actions)
+            actions.update(action.id for action in task.actions)
+            actions.add("reject")
+        return AppFacts(
+            org=self.org,
+            app=self.app,
+            tasks=[task.id for task in process.tasks],
+            end_events=[event.id for event in process.end_events],
+            actions=actions,
+        )
+
+    @property
+    def tasks(self) -> list[str]:
+        """The process's tasks in file order."""
+        return [task.id for task in self.process.tasks] if self.process is not None else []
+
+    @property
+    def end_events(self) -> list[str]:
+        """The process's end events in file order."""
+        return [event.id for event in self.process.end_events] if self.process is not None else []
+
+
+def read(path: Path, as_: str | None = None) -> Source:
+    """The policy at `path`: a policy file, or an app folder (the one that holds `App/`, or `config/`).
+
+    `as_` is `ORG/APP` for the placeholders. Raises `SourceError`, or the engine's `PolicyError` with line and rule.
+    """
+    try:
+        app_id = AppId.parse(as_) if as_ is not None else None
+    except ValueError as error:
+        raise SourceError(f"--as is not ORG/APP: {error}.") from None
+    if path.is_file():
+        xml = _bytes(path)
+        if app_id is not None:
+            for written, value in (("ORG", app_id.org), ("APP", app_id.app)):
+                for form in (f"[{written}]", f"[{written.lower()}]"):
+                    xml = xml.replace(form.encode(), value.encode())
+        document = _load(xml, path)
+        return Source(
+            document, path, app_id.org if app_id else None, app_id.app if app_id else None, _beside(path, app_id)
+        )
+    if not path.is_dir():
+        raise SourceError(f"There is nothing at {path}: name a policy file or an app folder.")
+    return _folder(path, app_id)
+
+
+def _folder(path: Path, app_id: AppId | None) -> Source:
+    files = Files(path, as_=app_id)
+    name = files.app + POLICY
+    text = files.text(name)
+    if text is None:
+        raise SourceError(f"{files.root / name} cannot be read: is {path} an app folder?")
+    document = _load(text.encode(), files.root / name)
+    org, app = (app_id.org, app_id.app) if app_id is not None else _named(files)
+    return Source(document, files.root / name, org, app, _process(files))
+
+
+def _named(files: Files) -> tuple[str | None, str | None]:
+    """Org and app from the metadata's id, unless they are placeholders still."""
+    text = files.text(files.app + _METADATA)
+    try:
+        id_ = msgspec.json.decode(text or "{}", type=dict[str, Any]).get("id")
+    except msgspec.MsgspecError:
+        return None, None
+    try:
+        found = AppId.parse(id_) if isinstance(id_, str) else None
+    except ValueError:
+        return None, None
+    return (found.org, found.app) if found is not None else (None, None)
+
+
+def _process(files: Files) -> Process | None:
+    xml = files.bytes(files.app + _PROCESS)
+    if xml is None:
+        return None
+    try:
+        return read_process(xml)
+    except ProcessError:
+        # `havn check` says what is wrong with it; without it, places and actions are not compared.
+        return None
+
+
+def _beside(policy: Path, app_id: AppId | None) -> Process | None:
+    """The process of the app folder that a policy file stands in, if it does."""
+    folder = policy.resolve().parent
+    if folder.name != "authorization" or folder.parent.name != "config":
+        return None
+    return _process(Files(folder.parent.parent, as_=app_id))
+
+
+def read_cases(source: Source, path: Path | None) -> tuple[cases.CaseFile, Path]:
+    """The cases at `path`, or those beside the policy. Raises `SourceError`."""
+    path = path if path is not None else source.path.with_name(CASES)
+    if not path.is_file():
+        raise SourceError(f"There are no cases at {path}: write some there, or name the file with --cases.")
+    if path.stat().st_size > _MAX_CASE_BYTES:
+        raise SourceError(f"{path} is larger than 1 MiB.")
+    try:
+        return cases.read(yaml.safe_load(path.read_text(encoding="utf-8"))), path
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" at line {place.line + 1}" if place is not None else ""
+        raise SourceError(f"{path} is not YAML{where}.") from None
+    except cases.CasesError as error:
+        raise SourceError(f"{path}: {error}.") from None
+
+
+def _load(xml: bytes, path: Path) -> PolicyDocument:
+    return load_policy(xml, source=str(path))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+__all__ = ["CASES", "PolicyError", "Source", "SourceError", "read", "read_cases"]

@@ -1,0 +1,132 @@
+"""The Authorization API wired together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from havn.clients.register import RegisterClient
+from havn.clients.storage import StorageClient
+from havn.guard.callers import Callers
+from havn.guard.facts import FactCache
+from havn.guard.middleware import Authentication
+from havn.guard.platform_token import PlatformTokenSigner
+from havn.guard.reporting import DecisionReporter
+from havn.kit.clock import Clock, system_clock
+from havn.kit.http import HttpClient
+from havn.kit.problem import Problem
+from havn.kit.web import create_app
+from havn.platform.authorization.changes import ChangeHub
+from havn.platform.authorization.context import ContextHandler
+from havn.platform.authorization.decision_api import DecisionApi
+from havn.platform.authorization.decision_log import DecisionLog, LocalSink, Pseudonyms
+from havn.platform.authorization.delegation_api import DelegationApi
+from havn.platform.authorization.delegations import Delegations
+from havn.platform.authorization.instance_delegation_api import InstanceDelegationApi
+from havn.platform.authorization.instances import InstanceLookup
+from havn.platform.authorization.log_api import LogApi, Retention
+from havn.platform.authorization.party_api import PartyApi
+from havn.platform.authorization.pdp import DecisionPoint
+from havn.platform.authorization.pip import InformationPoint
+from havn.platform.authorization.policies import PolicyAdministration
+from havn.platform.authorization.policy_api import PolicyApi
+from havn.platform.authorization.prp import LocalFacts
+from havn.platform.authorization.replay import Replay
+from havn.platform.authorization.settings import AuthorizationSettings
+from havn.platform.authorization.store import Stores
+
+BASE = "/authorization/api/v1"
+COMPONENT = "authorization"
+
+
+async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock, transport: Any = None) -> Starlette:
+    """Connect to the database and wire the API; its lifespan follows changes, writes the log and closes connections.
+
+    `transport` carries calls to other platform APIs in place of the network.
+    """
+    stores = await Stores.open(settings.authorization_database_url)
+    http = HttpClient(
+        settings.platform_url,
+        name="The platform",
+        host=f"platform.{settings.domain}",
+        timeout=35,
+        transport=transport,
+    )
+    signer = PlatformTokenSigner(
+        issuer="platform",
+        app=COMPONENT,
+        audience=settings.platform_base,
+        key=settings.platform_access_key,
+        clock=clock,
+    )
+    callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
+    information = InformationPoint(RegisterClient(http), signer, stores.delegations, clock=clock)
+    hub = ChangeHub(settings.authorization_database_url, information.role_version)
+    source = LocalFacts(stores.policies, information)
+    facts = FactCache(source, hub, clock=clock)
+    hub.listen(facts.apply)
+    log = DecisionLog(
+        stores.decisions,
+        Pseudonyms.from_secrets(settings.authorization_pseudonym_key, settings.platform_access_key),
+        clock=clock,
+        permit_days=settings.permit_retention_days,
+        refusal_days=settings.refusal_retention_days,
+    )
+    reporter = DecisionReporter(LocalSink(log, COMPONENT))
+    instances = InstanceLookup(StorageClient(http), signer)
+    decisions = DecisionPoint(facts, lambda: ContextHandler(facts, information, instances.facts), reporter, clock=clock)
+    administration = PolicyAdministration(stores.policies)
+    delegations = Delegations(
+        stores.delegations, information, decisions, clock=clock, max_depth=settings.max_delegation_depth
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(stores.close)
+            stack.push_async_callback(http.close)
+            await stack.enter_async_context(callers.following())
+            await stack.enter_async_context(log.cleaning())
+            await stack.enter_async_context(reporter.running())
+            await stack.enter_async_context(hub.running())
+            yield
+
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("OK")
+
+    async def ready(request: Request) -> Response:
+        await stores.ready()
+        return PlainTextResponse("OK")
+
+    async def error(request: Request) -> Response:
+        raise Problem(500, "Something went wrong on our side.", code="internal_error")
+
+    components = callers.components
+    retention = Retention(settings.permit_retention_days, settings.refusal_retention_days)
+    instance_api = InstanceDelegationApi(stores.delegations, information, administration, components, clock=clock)
+    return create_app(
+        [
+            Route(f"{BASE}/health", health),
+            Route(f"{BASE}/health/ready", ready),
+            Route(f"{BASE}/error", error),
+            *DecisionApi(decisions, source, hub, log, components, clock=clock).routes(BASE),
+            *PolicyApi(
+                administration, stores.policies, Replay(stores.decisions, administration, clock=clock), components
+            ).routes(BASE),
+            *DelegationApi(delegations).routes(BASE),
+            *instance_api.routes(f"{BASE}/app"),
+            *instance_api.routes("/accessmanagement/api/v1/app"),
+            *PartyApi(information, facts).routes(BASE),
+            *LogApi(stores.decisions, log, components, retention).routes(BASE),
+        ],
+        name=COMPONENT,
+        lifespan=lifespan,
+        middleware=[Middleware(Authentication, verifier=callers.users)],
+    )

@@ -1,0 +1,120 @@
+"""What must no longer be believed: policies and delegations (heard from the database), roles (asked of register).
+
+One hub in each replica. While both sources have been heard within the last second the hub is `fresh`, and it tells so
+to every subscriber; when one is away it says nothing, so nobody goes on believing what they remember.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from havn.contracts.authorization import Change
+from havn.kit.problem import Problem
+from havn.platform.authorization.store.changes import listening
+
+POLL_SECONDS = 0.3
+LEASE_SECONDS = 1.0
+_BACKLOG = 1000
+_log = structlog.get_logger("authorization")
+
+ALIVE = Change("alive")
+EVERYTHING = Change("all")
+ROLES = Change("facts")
+
+
+class ChangeHub:
+    """Hears changes and passes them on; keep `running()` open while serving.
+
+    `roles_changed(after)` asks register for its role version: it returns the newest version known.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        role_version: Callable[[int], Awaitable[int]],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._url = database_url
+        self._role_version = role_version
+        self._monotonic = monotonic
+        self._poll_seconds = poll_seconds
+        self._listeners: list[Callable[[Change], None]] = []
+        self._subscribers: set[asyncio.Queue[Change]] = set()
+        self._proven: float | None = None
+        self._version: int | None = None
+
+    def fresh(self) -> bool:
+        """Whether a change would have been heard of by now."""
+        return self._proven is not None and self._monotonic() - self._proven < LEASE_SECONDS
+
+    def listen(self, heard: Callable[[Change], None]) -> None:
+        """Call `heard` with every change from now on, in this process."""
+        self._listeners.append(heard)
+
+    async def subscribe(self) -> AsyncIterator[Change]:
+        """Changes from now on, and `alive` while they are complete.
+
+        Ends when the reader is too slow to be told everything: it then begins again, and forgets.
+        """
+        queue: asyncio.Queue[Change] = asyncio.Queue(_BACKLOG)
+        self._subscribers.add(queue)
+        try:
+            while queue in self._subscribers or not queue.empty():
+                yield await queue.get()
+        finally:
+            self._subscribers.discard(queue)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[ChangeHub]:
+        """Listen in the background for as long as the block lasts."""
+        task = asyncio.create_task(self._run(), name="authorization-changes")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def tell(self, change: Change) -> None:
+        """Pass a change on to this process and to every subscriber."""
+        for heard in self._listeners:
+            heard(change)
+        for queue in list(self._subscribers):
+            try:
+                queue.put_nowait(change)
+            except asyncio.QueueFull:
+                self._subscribers.discard(queue)
+
+    async def _run(self) -> None:
+        away = False
+        while True:
+            try:
+                async with listening(self._url, self.tell) as listener:
+                    # Whatever was said while nobody listened is lost.
+                    self.tell(EVERYTHING)
+                    while True:
+                        begun = self._monotonic()
+                        await listener.prove()
+                        await self._ask_roles()
+                        self._proven = begun
+                        self.tell(ALIVE)
+                        away = False
+                        await asyncio.sleep(self._poll_seconds)
+            except (OSError, Problem) as error:
+                if not away:
+                    _log.warning("changes_unavailable", error=str(error))
+                away = True
+                await asyncio.sleep(self._poll_seconds)
+
+    async def _ask_roles(self) -> None:
+        version = await self._role_version(self._version or 0)
+        if self._version is not None and version != self._version:
+            self.tell(ROLES)
+        self._version = version

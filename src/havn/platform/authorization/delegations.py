@@ -1,0 +1,311 @@
+"""Delegation: a party lets someone do something on its behalf, for a time, to be passed on so and so many times.
+
+Who may give: whoever holds the right and may administer the party's access; or whoever was given it with leave to pass
+it on. What was passed on ends with what it came from.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from havn.contracts import authorization as contract
+from havn.contracts.authorization import AttributePair, Delegation, Grant, SubjectFacts, SubjectRef
+from havn.engines.xacml import Attribute, DecisionRequest, Request
+from havn.guard.principal import Kind, Principal
+from havn.kit.clock import Clock
+from havn.kit.problem import Problem
+from havn.platform.authorization.pdp import DecisionPoint
+from havn.platform.authorization.pip import KEY_ROLES, InformationPoint
+from havn.platform.authorization.store.delegations import DelegationStore
+
+ADMINISTERING_ROLES = KEY_ROLES | {"priv", "seln", "admai", "hadm"}
+"""Who may give away what a party has: its key people, its access administrators, a person for herself."""
+ADMINISTERING_PACKAGES = frozenset({"tilgangsstyring", "hovedadministrator"})
+_RIGHT_ATTRIBUTES = frozenset(
+    {contract.ORG, contract.APP, contract.RESOURCE_ID, contract.TASK, contract.END_EVENT, contract.APP_RESOURCE}
+)
+_TEXT = 200
+
+
+class Delegations:
+    """Gives, lists and revokes delegations."""
+
+    def __init__(
+        self,
+        store: DelegationStore,
+        information: InformationPoint,
+        decisions: DecisionPoint,
+        *,
+        clock: Clock,
+        max_depth: int,
+    ) -> None:
+        self._store = store
+        self._information = information
+        self._decisions = decisions
+        self._clock = clock
+        self._max_depth = max_depth
+
+    async def give(self, grant: Grant, giver: Principal) -> Delegation:
+        """Write a delegation. 400 when it makes no sense, 403 when the giver may not give this."""
+        now = self._clock()
+        kind = self._check(grant, now)
+        await self._check_receiver(grant)
+        parent = await self._authority(grant, kind, giver, now)
+        valid_from = grant.valid_from or now
+        valid_to = grant.valid_to
+        depth = 0
+        if parent is not None:
+            depth = parent.depth + 1
+            if grant.further >= parent.further:
+                raise Problem(
+                    400, f"This may be passed on {parent.further - 1} more times at most.", code="chain_too_long"
+                )
+            # What is passed on never outlives what it came from.
+            if parent.valid_to is not None and (valid_to is None or valid_to > parent.valid_to):
+                valid_to = parent.valid_to
+            valid_from = max(valid_from, parent.valid_from)
+        given = Delegation(
+            id=str(uuid.uuid4()),
+            from_party_id=grant.from_party_id,
+            to=grant.to,
+            kind=kind,
+            resource=_with_app(grant.resource) if grant.resource else None,
+            action=grant.action,
+            role=grant.role.lower() if grant.role else None,
+            access_package=grant.access_package,
+            instance_id=grant.instance_id,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            further=grant.further,
+            depth=depth,
+            parent=parent.id if parent is not None else None,
+            given=now,
+            given_by=_by(giver),
+            reason=grant.reason,
+        )
+        await self._store.add(given)
+        return given
+
+    async def revoke(self, id_: str, who: Principal) -> int:
+        """End a delegation and what was passed on from it; how many ended.
+
+        The giver, the receiver (who gives it back) and whoever administers the party may. 404 to everybody else.
+        """
+        found = await self._get(id_)
+        if not await self._concerns(found, who, administering=True):
+            raise _not_found()
+        return await self._store.revoke(id_, at=self._clock(), by=_by(who))
+
+    async def one(self, id_: str, who: Principal) -> Delegation:
+        """One delegation, to those it concerns; 404 to everybody else."""
+        found = await self._get(id_)
+        if not await self._concerns(found, who, administering=False):
+            raise _not_found()
+        return found
+
+    async def search(
+        self, who: Principal, *, from_party: int | None, to_party: int | None, to_user: int | None, ended: bool
+    ) -> list[Delegation]:
+        """Delegations from a party that `who` administers, or to a party or user that `who` is or acts for."""
+        if from_party is None and to_party is None and to_user is None:
+            raise Problem(400, "Say from or to whom: fromPartyId, toPartyId or toUserId.", code="filter_missing")
+        own_user = to_user is not None and to_user == who.user_id
+        own_party = to_party is not None and (to_party == who.party_id or bool(await self._roles(who, to_party)))
+        if not (own_user or own_party or (from_party is not None and await self._administers(who, from_party))):
+            raise Problem(403, "You may see only what you give or receive.", code="forbidden")
+        return await self._store.search(
+            from_party=from_party, to_party=to_party, to_user=to_user,
+            in_force_at=None if ended else self._clock(),
+        )  # fmt: skip
+
+    def _check(self, grant: Grant, now: datetime) -> Literal["right", "role", "accessPackage"]:
+        receivers = (grant.to.user_id, grant.to.party_id, grant.to.system_user_id)
+        if sum(value is not None for value in receivers) != 1:
+            raise Problem(400, "Name exactly one receiver.", code="receiver_invalid")
+        _check_uuid(grant.to.system_user_id)
+        if not 0 <= grant.further < self._max_depth:
+            raise Problem(
+                400, f"A delegation may be passed on {self._max_depth - 1} times at most.", code="chain_too_long"
+            )
+        if grant.valid_to is not None and grant.valid_to <= max(now, grant.valid_from or now):
+            raise Problem(400, "The delegation would be over before it began.", code="period_invalid")
+        if grant.reason is not None and len(grant.reason) > 1000:
+            raise Problem(400, "The reason has at most 1000 characters.", code="reason_invalid")
+        right = grant.resource is not None or grant.action is not None
+        if sum((right, grant.role is not None, grant.access_package is not None)) != 1:
+            raise Problem(400, "Give one thing: a right, a role or an access package.", code="grant_invalid")
+        for text in (grant.role, grant.access_package, grant.action, grant.instance_id):
+            if text is not None and not 0 < len(text) <= _TEXT:
+                raise Problem(400, "A name in the delegation is empty or too long.", code="grant_invalid")
+        if not right:
+            if grant.instance_id is not None:
+                raise Problem(400, "Only a right can be for one instance.", code="grant_invalid")
+            return "role" if grant.role is not None else "accessPackage"
+        check_right(grant.resource, grant.action)
+        if grant.instance_id is not None and grant.instance_id.partition("/")[0] != str(grant.from_party_id):
+            raise Problem(400, "The instance belongs to another party.", code="grant_invalid")
+        return "right"
+
+    async def _check_receiver(self, grant: Grant) -> None:
+        if grant.to.party_id is not None and grant.to.party_id == grant.from_party_id:
+            raise Problem(400, "A party needs no delegation from itself.", code="receiver_invalid")
+        if grant.to.user_id is not None:
+            who = await self._information.resolve(SubjectRef(user_id=grant.to.user_id))
+            if who is None:
+                raise Problem(400, "The receiver is not known.", code="receiver_invalid")
+            if who.party_id == grant.from_party_id:
+                raise Problem(400, "A party needs no delegation from itself.", code="receiver_invalid")
+        elif grant.to.party_id is not None and not await self._information.exists(grant.to.party_id):
+            raise Problem(400, "The receiver is not known.", code="receiver_invalid")
+
+    async def _authority(self, grant: Grant, kind: str, giver: Principal, now: datetime) -> Delegation | None:
+        """By what the giver may give: None as the party's administrator, else the delegation that is passed on."""
+        facts = await self._facts(giver, grant.from_party_id)
+        if self._administering(facts) and await self._holds(grant, kind, giver, facts):
+            return None
+        for held in await self._held(giver, grant.from_party_id, now):
+            if held.further > 0 and held.valid_from <= now and _covers(held, grant, kind):
+                return held
+        raise Problem(403, "You may not give this away for that party.", code="delegation_forbidden")
+
+    async def _holds(self, grant: Grant, kind: str, giver: Principal, facts: SubjectFacts) -> bool:
+        """Whether the giver holds what is given away: nobody gives away more than they have."""
+        if kind == "role":
+            wanted = (grant.role or "").lower()
+            # Key people may hand out the platform's own roles, which no register assigns to anyone.
+            return wanted in roles_of(facts) or (bool(roles_of(facts) & KEY_ROLES) and wanted not in REGISTER_ROLES)
+        if kind == "accessPackage":
+            held = {pair.value for pair in facts.attributes if pair.id == contract.ACCESS_PACKAGE}
+            return grant.access_package in held
+        pairs = [*_with_app(grant.resource or []), AttributePair(contract.PARTY_ID, str(grant.from_party_id))]
+        if grant.instance_id is not None:
+            pairs.append(AttributePair(contract.INSTANCE_ID, grant.instance_id))
+        request = Request.of(
+            [
+                Attribute(category=contract.SUBJECT, id=contract.USER_ID, values=(str(giver.user_id),)),
+                Attribute(category=contract.ACTION, id=contract.ACTION_ID, values=(grant.action,)),
+                *(Attribute(category=contract.RESOURCE, id=pair.id, values=(pair.value,)) for pair in pairs),
+            ],
+            now=self._clock(),
+        )
+        answer = await self._decisions.decide(DecisionRequest(requests=(request,)))
+        if answer.fault:
+            raise Problem(503, "Your own rights cannot be checked just now.", code="authorization_unavailable")
+        return answer.results[0].permitted
+
+    async def _held(self, who: Principal, party: int, now: datetime) -> list[Delegation]:
+        to_parties: Sequence[int] = [who.party_id] if who.party_id is not None else []
+        return await self._store.between([party], user=who.user_id, to_parties=to_parties, system_user=None, at=now)
+
+    async def _concerns(self, found: Delegation, who: Principal, *, administering: bool) -> bool:
+        if found.given_by == _by(who):
+            return True
+        if found.to.user_id is not None and found.to.user_id == who.user_id:
+            return True
+        if found.to.party_id is not None and await self._administers(who, found.to.party_id):
+            return True
+        return await self._administers(who, found.from_party_id)
+
+    async def _administers(self, who: Principal, party: int) -> bool:
+        return self._administering(await self._facts(who, party))
+
+    @staticmethod
+    def _administering(facts: SubjectFacts) -> bool:
+        packages = {pair.value for pair in facts.attributes if pair.id == contract.ACCESS_PACKAGE}
+        return bool(roles_of(facts) & ADMINISTERING_ROLES) or bool(packages & ADMINISTERING_PACKAGES)
+
+    async def _roles(self, who: Principal, party: int) -> set[str]:
+        return roles_of(await self._facts(who, party))
+
+    async def _facts(self, who: Principal, party: int) -> SubjectFacts:
+        if who.kind is not Kind.USER or who.user_id is None:
+            raise Problem(403, "Only a person may do this.", code="not_a_person")
+        subject = SubjectRef(user_id=who.user_id, party_id=who.party_id)
+        return (await self._information.subject_facts(subject, [party]))[0]
+
+    async def _get(self, id_: str) -> Delegation:
+        try:
+            found = await self._store.get(str(UUID(id_)))
+        except ValueError:
+            raise _not_found() from None
+        if found is None:
+            raise _not_found()
+        return found
+
+
+REGISTER_ROLES = frozenset(
+    {
+        "dagl", "lede", "nest", "medl", "vara", "innh", "dtpr", "dtso", "komp", "kont", "bobe", "best", "repr", "knuf",
+        "regn", "revi", "ffør", "sign", "priv", "seln",
+    }
+)  # fmt: skip
+"""Roles that follow from a register and so cannot be handed out."""
+
+
+def roles_of(facts: SubjectFacts) -> set[str]:
+    """The role codes among a subject's facts, lower case."""
+    return {pair.value for pair in facts.attributes if pair.id == contract.ROLE_CODE}
+
+
+def check_right(resource: Sequence[AttributePair] | None, action: str | None) -> None:
+    """400 unless the resource names an app, and only what a right can be about, each attribute once."""
+    if not action or not resource:
+        raise Problem(400, "A right is an action on a resource.", code="grant_invalid")
+    names = [pair.id for pair in resource]
+    if (
+        len(names) != len(set(names))
+        or not _RIGHT_ATTRIBUTES.issuperset(names)
+        or any(not 0 < len(pair.value) <= _TEXT for pair in resource)
+    ):
+        raise Problem(400, "The resource has an attribute that a right cannot be about.", code="grant_invalid")
+    held = {pair.id for pair in _with_app(resource)}
+    if contract.ORG not in held or contract.APP not in held:
+        raise Problem(400, "The resource must name an app: org and app.", code="grant_invalid")
+
+
+def _with_app(resource: Sequence[AttributePair]) -> list[AttributePair]:
+    """The resource with org and app in place of `app_{org}_{app}`, sorted."""
+    pairs = {pair.id: pair.value for pair in resource}
+    registered = pairs.get(contract.RESOURCE_ID)
+    if registered is not None and len(parts := registered.split("_", 2)) == 3 and parts[0] == "app":
+        pairs.pop(contract.RESOURCE_ID)
+        pairs.setdefault(contract.ORG, parts[1])
+        pairs.setdefault(contract.APP, parts[2])
+    return [AttributePair(name, value) for name, value in sorted(pairs.items())]
+
+
+def _covers(held: Delegation, grant: Grant, kind: str) -> bool:
+    """Whether `grant` is no more than what `held` gives."""
+    if held.kind != kind:
+        return False
+    if kind == "role":
+        return held.role == (grant.role or "").lower()
+    if kind == "accessPackage":
+        return held.access_package == grant.access_package
+    wanted = {pair.id: pair.value for pair in _with_app(grant.resource or [])}
+    return (
+        held.action == grant.action
+        and (held.instance_id is None or held.instance_id == grant.instance_id)
+        and all(wanted.get(pair.id) == pair.value for pair in held.resource or [])
+    )
+
+
+def _by(who: Principal) -> str:
+    return f"user:{who.user_id}" if who.user_id is not None else who.performed_by()
+
+
+def _check_uuid(text: str | None) -> None:
+    if text is None:
+        return
+    try:
+        UUID(text)
+    except ValueError:
+        raise Problem(400, "A system user is named by a uuid.", code="receiver_invalid") from None
+
+
+def _not_found() -> Problem:
+    return Problem(404, "There is no such delegation.", code="delegation_not_found")

@@ -1,0 +1,1 @@
+"""The schema `authorization`, as numbered SQL."""

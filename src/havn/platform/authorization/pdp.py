@@ -1,0 +1,138 @@
+"""The policy decision point: completes requests, finds the policies, decides, and remembers what it decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from havn.contracts.authorization import ACTION, ACTION_ID, DelegatedRight
+from havn.engines.xacml import Decision, DecisionRequest, PolicyError, Request, Result, Status, names
+from havn.guard.evaluation import AppPolicy
+from havn.guard.facts import FactCache
+from havn.guard.reporting import DecisionReporter, Entry
+from havn.kit.clock import Clock
+from havn.kit.problem import Problem
+from havn.platform.authorization.context import Completed, ContextHandler, Unanswerable
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A result and how it came about."""
+
+    result: Result
+    completed: Completed | None = None
+    policy: AppPolicy | None = None
+    right: DelegatedRight | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The results of one call in the order asked; `fault` when facts were lacking, so that a refusal means nothing."""
+
+    decided: list[Decided]
+    fault: bool = False
+
+    @property
+    def results(self) -> list[Result]:
+        """The results alone."""
+        return [entry.result for entry in self.decided]
+
+
+class DecisionPoint:
+    """Decides requests with any number of sub-requests."""
+
+    def __init__(
+        self,
+        facts: FactCache,
+        context: Callable[[], ContextHandler],
+        reporter: DecisionReporter,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._facts = facts
+        self._context = context
+        self._reporter = reporter
+        self._clock = clock
+
+    async def decide(self, asked: DecisionRequest, *, allowed: Callable[[Completed], None] | None = None) -> Answer:
+        """Decide every sub-request.
+
+        `allowed` raises a 403 `Problem` for what the asker may not ask about. Facts that cannot be had make everything
+        Indeterminate, with `fault`.
+        """
+        try:
+            completed = await self._context().complete(asked.requests)
+            if allowed is not None:
+                for entry in completed:
+                    if isinstance(entry, Completed):
+                        allowed(entry)
+            decided = await self._evaluate(completed)
+        except Problem as problem:
+            if problem.status < 500:
+                raise
+            return self._failed(asked, problem.detail or "Facts are lacking just now.")
+        except PolicyError as error:
+            return self._failed(asked, f"The policy in force cannot be used: {error.message}")
+        return Answer(decided)
+
+    async def _evaluate(self, completed: Sequence[Completed | Unanswerable]) -> list[Decided]:
+        decided: list[Decided | None] = [None] * len(completed)
+        by_app: dict[tuple[str, str], list[int]] = {}
+        for number, entry in enumerate(completed):
+            if isinstance(entry, Unanswerable):
+                decided[number] = Decided(Result(decision=Decision.INDETERMINATE, status=entry.status))
+            else:
+                by_app.setdefault((entry.resource.org, entry.resource.app), []).append(number)
+        for (org, app), numbers in by_app.items():
+            group = [entry for number in numbers if isinstance(entry := completed[number], Completed)]
+            policy = await self._facts.policy(org, app)
+            for number, outcome in zip(numbers, self._evaluate_app(policy, org, app, group), strict=True):
+                decided[number] = outcome
+        return [entry for entry in decided if entry is not None]
+
+    def _evaluate_app(self, policy: AppPolicy | None, org: str, app: str, group: Sequence[Completed]) -> list[Decided]:
+        if policy is None:
+            status = Status(message=f"There is no policy for {org}/{app}.")
+            return [
+                Decided(Result(decision=Decision.NOT_APPLICABLE, status=status, attributes=entry.request.echo), entry)
+                for entry in group
+            ]
+        now = self._clock()
+        started = time.perf_counter_ns()
+        results = policy.decide_many(
+            [entry.request for entry in group], [entry.facts.rights if entry.facts else () for entry in group], now
+        )
+        micros = max(1, (time.perf_counter_ns() - started) // 1000 // len(group))
+        decided = []
+        for entry, (result, right) in zip(group, results, strict=True):
+            decided.append(Decided(result, entry, policy, right))
+            self._reporter.record(
+                Entry(
+                    at=now,
+                    subject=entry.subject,
+                    resource=entry.resource,
+                    action=_action(entry.request),
+                    request=entry.request,
+                    decision=result.decision,
+                    rule=right.id if right is not None else result.rule,
+                    policy_version=policy.version,
+                    micros=micros,
+                    count=1,
+                )
+            )
+        return decided
+
+    @staticmethod
+    def _failed(asked: DecisionRequest, message: str) -> Answer:
+        status = Status(code=names.PROCESSING_ERROR, message=message)
+        return Answer(
+            [
+                Decided(Result(decision=Decision.INDETERMINATE, status=status, attributes=request.echo))
+                for request in asked.requests
+            ],
+            fault=True,
+        )
+
+
+def _action(request: Request) -> str:
+    return " ".join(str(value) for value in request.attributes.get(ACTION, {}).get(ACTION_ID, ()))

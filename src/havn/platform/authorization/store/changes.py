@@ -1,0 +1,45 @@
+"""Hearing what other replicas wrote: one connection of its own that LISTENs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from havn.contracts.authorization import Change
+from havn.kit.db import Connection, connect
+
+_CHANNEL = "authorization_change"
+
+
+class Listener:
+    """An open LISTEN connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def prove(self) -> None:
+        """Return once everything announced so far has been heard; raises OSError when the connection is gone."""
+        try:
+            await self._connection.execute("select 1", timeout=1)
+        except Exception as error:
+            raise OSError("the change channel is gone") from error
+
+
+@asynccontextmanager
+async def listening(url: str, heard: Callable[[Change], None]) -> AsyncIterator[Listener]:
+    """Call `heard` with each announced change for as long as the block lasts. Raises OSError when it cannot."""
+    try:
+        connection = await connect(url)
+    except Exception as error:
+        raise OSError("the change channel cannot be opened") from error
+
+    def on_notify(_: object, __: int, ___: str, payload: str) -> None:
+        heard(msgspec.json.decode(payload, type=Change))
+
+    try:
+        await connection.add_listener(_CHANNEL, on_notify)
+        yield Listener(connection)
+    finally:
+        connection.terminate()

@@ -1,0 +1,166 @@
+"""Delegations: given, passed on, revoked with everything passed on from them; never deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from havn.contracts.authorization import AttributePair, Delegation, Receiver
+from havn.kit.db import Database, Record
+
+_SELECT = """select id::text, from_party, to_user, to_party, to_system_user::text, kind, resource, action, code,
+    instance_id, valid_from, valid_to, further, depth, parent::text, given, given_by, revoked, revoked_by, reason
+    from delegation"""
+
+
+class DelegationStore:
+    """Reads and writes delegations in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, given: Delegation) -> None:
+        """Write a delegation and its line in the record, in one transaction."""
+        code = given.role or given.access_package
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                """insert into delegation(id, from_party, to_user, to_party, to_system_user, kind, resource, action,
+                    code, instance_id, valid_from, valid_to, further, depth, parent, given, given_by, reason)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)""",
+                given.id, given.from_party_id, given.to.user_id, given.to.party_id, given.to.system_user_id,
+                given.kind, given.resource, given.action, code, given.instance_id, given.valid_from, given.valid_to,
+                given.further, given.depth, given.parent, given.given, given.given_by, given.reason,
+            )  # fmt: skip
+            await connection.execute(
+                "insert into delegation_change(delegation, change, at, by) values ($1, 'grant', $2, $3)",
+                given.id, given.given, given.given_by,
+            )  # fmt: skip
+
+    async def get(self, id_: str) -> Delegation | None:
+        """One delegation, ended or not."""
+        row = await self._database.fetchrow(_SELECT + " where id = $1::uuid", id_)
+        return _read(row) if row is not None else None
+
+    async def revoke(self, id_: str, *, at: datetime, by: str) -> int:
+        """End a delegation and everything passed on from it; how many ended now."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(
+                """with recursive chain as (
+                    select id from delegation where id = $1::uuid
+                    union select d.id from delegation d join chain on d.parent = chain.id
+                )
+                update delegation set revoked = $2, revoked_by = $3
+                where id in (select id from chain) and revoked is null returning id""",
+                id_, at, by,
+            )  # fmt: skip
+            await connection.executemany(
+                "insert into delegation_change(delegation, change, at, by) values ($1, 'revoke', $2, $3)",
+                [(row["id"], at, by) for row in rows],
+            )
+            return len(rows)
+
+    async def between(
+        self,
+        parties: Sequence[int],
+        *,
+        user: int | None,
+        to_parties: Sequence[int],
+        system_user: str | None,
+        at: datetime,
+    ) -> list[Delegation]:
+        """Delegations from any of `parties` to the user, to any of `to_parties` or to the system user.
+
+        Those in force at `at`, and those that come into force later: the caller must know when to ask again.
+        """
+        rows = await self._database.fetch(
+            _SELECT
+            + """ where from_party = any($1::bigint[]) and revoked is null and (valid_to is null or valid_to > $5)
+              and (to_user = $2 or to_party = any($3::bigint[]) or to_system_user = $4::uuid)""",
+            list(parties),
+            user,
+            list(to_parties),
+            system_user,
+            at,
+        )
+        return [_read(row) for row in rows]
+
+    async def organisations(self, parties: Sequence[int], *, at: datetime) -> list[int]:
+        """Parties to which any of `parties` has delegated something that has not ended at `at`."""
+        rows = await self._database.fetch(
+            """select distinct to_party from delegation
+            where from_party = any($1::bigint[]) and to_party is not null and revoked is null
+              and (valid_to is null or valid_to > $2)""",
+            list(parties),
+            at,
+        )
+        return [row["to_party"] for row in rows]
+
+    async def givers(
+        self, *, user: int | None, to_parties: Sequence[int], system_user: str | None, at: datetime
+    ) -> list[int]:
+        """Parties that have delegated something in force at `at` to one of these."""
+        rows = await self._database.fetch(
+            """select distinct from_party from delegation
+            where revoked is null and valid_from <= $4 and (valid_to is null or valid_to > $4)
+              and (to_user = $1 or to_party = any($2::bigint[]) or to_system_user = $3::uuid)
+              and instance_id is null""",
+            user,
+            list(to_parties),
+            system_user,
+            at,
+        )
+        return [row["from_party"] for row in rows]
+
+    async def search(
+        self,
+        *,
+        from_party: int | None,
+        to_party: int | None,
+        to_user: int | None,
+        in_force_at: datetime | None,
+        instance_id: str | None = None,
+        limit: int = 1000,
+    ) -> list[Delegation]:
+        """Delegations by giver or receiver, newest first."""
+        rows = await self._database.fetch(
+            _SELECT
+            + """ where ($1::bigint is null or from_party = $1) and ($2::bigint is null or to_party = $2)
+              and ($3::bigint is null or to_user = $3) and ($5::text is null or instance_id = $5)
+              and ($4::timestamptz is null or (revoked is null and (valid_to is null or valid_to > $4)))
+            order by given desc, id limit $6""",
+            from_party, to_party, to_user, in_force_at, instance_id, limit,
+        )  # fmt: skip
+        return [_read(row) for row in rows]
+
+    async def changes(self, id_: str) -> list[Record]:
+        """What was done with a delegation, oldest first."""
+        return await self._database.fetch(
+            "select change, at, by from delegation_change where delegation = $1::uuid order by id", id_
+        )
+
+
+def _read(row: Record) -> Delegation:
+    kind, code = row["kind"], row["code"]
+    return Delegation(
+        id=row["id"],
+        from_party_id=row["from_party"],
+        to=Receiver(user_id=row["to_user"], party_id=row["to_party"], system_user_id=row["to_system_user"]),
+        kind=kind,
+        resource=msgspec.json.decode(row["resource"], type=list[AttributePair]) if row["resource"] else None,
+        action=row["action"],
+        role=code if kind == "role" else None,
+        access_package=code if kind == "accessPackage" else None,
+        instance_id=row["instance_id"],
+        valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+        further=row["further"],
+        depth=row["depth"],
+        parent=row["parent"],
+        given=row["given"],
+        given_by=row["given_by"],
+        revoked=row["revoked"],
+        revoked_by=row["revoked_by"],
+        reason=row["reason"],
+    )
