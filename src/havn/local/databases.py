@@ -1,4 +1,4 @@
-"""The embedded databases: one for the environment's platform APIs, one for the control plane; schemas, roles, tables."""
+"""The embedded databases: one for the platform APIs of the environment, one for the control plane; their roles."""
 
 from __future__ import annotations
 
@@ -43,8 +43,6 @@ async def prepare(server: EmbeddedPostgres, passwords: Mapping[str, str]) -> dic
             inside = await db.connect(server.url(database))
             stack.push_async_callback(inside.close)
             for schema, package in schemas.items():
-                if not _there(package):
-                    continue
                 role, password = f"havn_{schema}", passwords[_password(schema)]
                 await db.provision(inside, database, schema, role, password)
                 urls[schema] = server.url(database, role, password)
@@ -58,12 +56,3 @@ async def prepare(server: EmbeddedPostgres, passwords: Mapping[str, str]) -> dic
 
 def _password(schema: str) -> str:
     return f"database/{schema}"
-
-
-def _there(package: str) -> bool:
-    import importlib.util
-
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:
-        return False

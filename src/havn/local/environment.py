@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyrage
 from joserfc import jwk
 
 from havn.local import databases
+from havn.local.oidc.setup import login_secrets, providers
 from havn.local.secrets import SecretStore
 
 NAME = "local"
@@ -60,6 +62,9 @@ class Keys(msgspec.Struct, frozen=True):
     passwords: Mapping[str, str]
     components: Mapping[str, str]
     """Each component's private JWK."""
+    login_signing: str
+    login_client: str
+    """The test identity provider's own key, and the platform's as its client."""
     key_identity: str
     pepper: str
     pseudonym: str
@@ -67,9 +72,11 @@ class Keys(msgspec.Struct, frozen=True):
     @classmethod
     def open(cls, store: SecretStore) -> Keys:
         """Read them, making what is missing."""
-        passwords = {name: _password for name in databases.password_names()}
+        passwords = dict.fromkeys(databases.password_names(), _password)
         keys = {f"component/{name}": new_key for name in COMPONENTS}
         rest = {
+            "login/signing-key": new_key,
+            "login/client-key": new_key,
             "authentication/key-identity": lambda: str(pyrage.x25519.Identity.generate()),
             "authentication/pepper": _password,
             "authorization/pseudonym": _password,
@@ -78,6 +85,8 @@ class Keys(msgspec.Struct, frozen=True):
         return cls(
             passwords={name: found[name] for name in passwords},
             components={name: found[f"component/{name}"] for name in COMPONENTS},
+            login_signing=found["login/signing-key"],
+            login_client=found["login/client-key"],
             key_identity=found["authentication/key-identity"],
             pepper=found["authentication/pepper"],
             pseudonym=found["authorization/pseudonym"],
@@ -106,35 +115,35 @@ def platform_settings(addresses: Addresses, state: Path, orgs_file: Path) -> dic
         **settings(addresses),
         "HAVN_PORT": str(addresses.platform_port),
         "HAVN_ORGS_FILE": str(orgs_file),
+        "HAVN_TESTDATA_FOLDER": str(state / "testdata"),
         "HAVN_AUTHENTICATION_KEY_FOLDER": str(state / "signing-keys"),
         # One machine, one process: nobody holds an older key set for days.
         "HAVN_AUTHENTICATION_KEY_WAIT_HOURS": "1",
-        "HAVN_STORAGE_BLOBS": f"file://{state / 'blobs'}",
+        "HAVN_STORAGE_BLOBS_URL": f"file://{state / 'blobs'}",
     }
 
 
-def component_secrets(
-    keys: Keys, addresses: Addresses, urls: Mapping[str, str], providers: str
-) -> dict[str, dict[str, str]]:
+def component_secrets(keys: Keys, addresses: Addresses, urls: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The secret files of each part of the platform process, by component and file name."""
-    secrets = {
+    files = {
         name: {
             "platform-access-key": keys.components[name],
             "platform-jwks": keys.public(),
-            f"{name}-database-url": urls.get(name, ""),
+            f"{name}-database-url": urls[name],
         }
         for name in COMPONENTS
     }
-    secrets["authentication"] |= {
+    files["authentication"] |= {
         "authentication-key-identity": keys.key_identity,
         "authentication-session-pepper": keys.pepper,
-        "authentication-providers": providers,
+        "authentication-providers": providers(
+            scheme=SCHEME, domain=addresses.domain, platform_url=addresses.platform_url, client_key=keys.login_client
+        ),
     }
-    secrets["authorization"]["authorization-pseudonym-key"] = keys.pseudonym
-    return secrets
+    files["authorization"]["authorization-pseudonym-key"] = keys.pseudonym
+    files["login"] = login_secrets(signing_key=keys.login_signing, client_key=keys.login_client)
+    return files
 
 
 def _password() -> str:
-    import secrets
-
     return secrets.token_urlsafe(32)

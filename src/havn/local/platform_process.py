@@ -5,9 +5,11 @@ The test identity provider answers here too, for the host `login.{domain}`.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-import importlib.util
+import inspect
 import os
+import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +19,7 @@ import msgspec
 import setproctitle
 import structlog
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.kit import db, log, settings
@@ -25,6 +28,7 @@ from havn.kit.serve import run, serve
 
 APIS = ("authentication", "register", "profile", "authorization", "storage")
 LOGIN = "login"
+_STOP_WITHIN = 3.0
 
 _log = structlog.get_logger("platform")
 
@@ -37,45 +41,62 @@ class ProcessSettings(msgspec.Struct, frozen=True):
 
 
 class Dispatcher:
-    """`/{api}/…` to that API; the host `login.{domain}` to the identity provider; `/health` to itself."""
+    """`/{api}/…` to that API; the host `login.{domain}` to the identity provider; `/health` to itself.
 
-    def __init__(self, apis: dict[str, ASGIApp], login: ASGIApp | None, login_host: bytes) -> None:
-        self._apis = apis
-        self._login = login
-        self._login_host = login_host
+    An API is served from the moment it is there, since those that come after ask it while they start.
+    """
+
+    def __init__(self, domain: str) -> None:
+        self._apis: dict[str, ASGIApp] = {}
+        self._login_host = f"{LOGIN}.{domain}".lower().encode()
+        self.ready = False
+
+    def add(self, component: str, app: ASGIApp) -> None:
+        """Serve `app`."""
+        self._apis[component] = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await _lifespan(receive, send)
-            return
-        app: ASGIApp | None
-        if self._login is not None and _host(scope) == self._login_host:
-            app = self._login
-        else:
-            first = scope["path"].partition("/")[2].partition("/")[0]
-            app = _health if first == "health" else self._apis.get(first)
-        if app is None:
-            app = Problem(404, "There is no such platform API.", code="unknown_api").response()
-        await app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._find(scope)(scope, receive, send)
+
+    def _find(self, scope: Scope) -> ASGIApp:
+        first = scope["path"].partition("/")[2].partition("/")[0]
+        if _host(scope) == self._login_host:
+            first = LOGIN
+        elif first == "health":
+            return PlainTextResponse("OK" if self.ready else "starting", 200 if self.ready else 503)
+        app = self._apis.get(first) if first != LOGIN or _host(scope) == self._login_host else None
+        if app is not None:
+            return app
+        if not self.ready:
+            return Problem(503, "The platform is starting.", code="starting", headers={"Retry-After": "1"}).response()
+        return Problem(404, "There is no such platform API.", code="unknown_api").response()
 
 
 async def main() -> None:
-    """Build every API and serve until told to stop."""
+    """Serve, build every API, and go on until told to stop. Raises OSError when the port is taken."""
     own = settings.load(ProcessSettings)
+    dispatcher = Dispatcher(own.domain)
+    told, stop = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    serving = asyncio.create_task(serve(dispatcher, port=own.port, stop=stop))
+    serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:
-        apis: dict[str, ASGIApp] = {}
         for api in APIS:
-            if importlib.util.find_spec(f"havn.platform.{api}.app") is None:
-                continue
-            apis[api] = await _build(f"havn.platform.{api}.app", api, stack)
-        login = None
-        if importlib.util.find_spec("havn.local.oidc") is not None:
-            login = await _build("havn.local.oidc.app", LOGIN, stack)
-        host = f"{LOGIN}.{own.domain}".lower().encode()
-        _log.info("platform_ready", apis=list(apis))
-        await serve(Dispatcher(apis, login, host), port=own.port)
+            dispatcher.add(api, await _build(f"havn.platform.{api}.app", api, stack))
+        dispatcher.add(LOGIN, await _build("havn.local.oidc.app", LOGIN, stack))
+        dispatcher.ready = True
+        _log.info("platform_ready")
+        await told.wait()
+    # The server last: it waits for requests under way, and until here the APIs were following each other's changes.
+    stop.set()
+    await asyncio.wait({serving}, timeout=_STOP_WITHIN)
+    if serving.done():
+        await serving
 
 
 async def _build(module: str, component: str, stack: AsyncExitStack) -> Starlette:
@@ -84,18 +105,14 @@ async def _build(module: str, component: str, stack: AsyncExitStack) -> Starlett
     type_: Any = get_type_hints(build)["settings"]
     environ = dict(os.environ)
     environ[settings.SECRETS_DIR] = str(Path(environ[settings.SECRETS_DIR], component))
-    built: Starlette = await build(settings.load(type_, environ))
-    await stack.enter_async_context(built.router.lifespan_context(built))
-    return built
-
-
-async def _health(scope: Scope, receive: Receive, send: Send) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": b"OK"})
+    built = build(settings.load(type_, environ))
+    app: Starlette = await built if inspect.isawaitable(built) else built
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    return app
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    # The APIs' own lifespans are entered before the server starts, so that a failure ends the process.
+    # The APIs' own lifespans are entered one by one as they are built.
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
     await send({"type": "lifespan.shutdown.complete"})

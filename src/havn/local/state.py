@@ -29,7 +29,11 @@ class State:
         self.blobs = self.folder / "blobs"
         self.registry = self.folder / "registry"
         self.releases = self.folder / "releases"
+        self.cache = self.folder / "cache"
+        self.testdata = self.folder / "testdata"
+        self.orgs = self.folder / "orgs.json"
         self.token = self.folder / "token"
+        self.reach = self.run / "reach.json"
         self._lock: IO[str] | None = None
 
     def prepare(self) -> None:
@@ -41,7 +45,7 @@ class State:
             self._check_version()
             for folder, mode in (
                 (self.secrets, 0o700), (self.run, 0o700), (self.logs, 0o700), (self.blobs, 0o700),
-                (self.registry, 0o755), (self.releases, 0o755),
+                (self.registry, 0o755), (self.releases, 0o755), (self.cache, 0o755),
             ):  # fmt: skip
                 folder.mkdir(exist_ok=True)
                 folder.chmod(mode)

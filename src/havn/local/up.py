@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 import socket
 import sys
 import time
@@ -14,19 +15,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from havn.gateway.ingress.routes import Route
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from havn.deploy.registry.layout import LayoutRegistry
+from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit import db, migrations
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.kit.web import json_response
 from havn.local import databases, environment
 from havn.local.cluster import LocalClusters, Machine
+from havn.local.console import Console, LocalReleases, Reach
 from havn.local.gateway import Gateway
+from havn.local.keyring import LocalKeyring
 from havn.local.logs import LogFile
 from havn.local.postgres import EmbeddedPostgres, PostgresError
 from havn.local.process import Child, stop_leftovers
-from havn.local.secrets import SecretsError, SecretStore, write_folder
+from havn.local.secrets import SecretsError, SecretStore, write_folder, write_private
 from havn.local.state import State, StateError
 from havn.local.supervisor import StartFailed, Supervisor
+from havn.local.testdata import load as testdata_load
+from havn.local.testdata import orgs as testdata_orgs
 
 Report = Callable[[str, float], None]
 """Told each step that is done, and how many seconds it took."""
@@ -37,6 +49,16 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH
 
 class UpError(Exception):
     """The platform cannot start; the message is a sentence with the next step."""
+
+
+class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """How one part of the platform is."""
+
+    name: str
+    state: str
+    reason: str | None
+    restarts: int
+    pid: int | None
 
 
 class LocalPlatform:
@@ -50,6 +72,7 @@ class LocalPlatform:
         # One thread for the life of the platform: the kernel ends PostgreSQL when the thread that started it ends.
         self._thread = ThreadPoolExecutor(1, "postgres")
         self._server = EmbeddedPostgres(state.postgres)
+        self._postgres_restarts = 0
         self._environ = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         # Our packages are found where we found them, also in a checkout.
         self._environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
@@ -83,48 +106,87 @@ class LocalPlatform:
         stack.callback(state.unlock)
         if left := stop_leftovers(state.run):
             self._report(f"Stopped what an earlier run left behind: {', '.join(left)}", 0)
+        # Secrets of apps that ran then.
+        shutil.rmtree(state.run / "secrets", ignore_errors=True)
         _check_port(self.port)
-        self.store = SecretStore(state.secrets)
-        keys = environment.Keys.open(self.store)
+        store = SecretStore(state.secrets)
+        keys = environment.Keys.open(store)
+        self.keyring = LocalKeyring(store)
         self.addresses = environment.Addresses(self.port, _free_port(), _free_port())
-
-        self.gateway = Gateway(
+        self._gateway = Gateway(
             port=self.port,
             scheme=environment.SCHEME,
             environ=self._environ,
             records=state.run,
             output=self._log("ingress"),
         )
-        stack.push_async_callback(self.gateway.stop)
-        gateway = asyncio.create_task(self.gateway.begin())
+        stack.push_async_callback(self._gateway.stop)
+        gateway = asyncio.create_task(self._gateway.begin())
         began = time.perf_counter()
-        await self._start_postgres()
-        began = self._done("PostgreSQL", began)
-        urls = await databases.prepare(self._server, keys.passwords)
-        began = self._done("Databases", began)
-        await self._start_platform(keys, urls)
-        await gateway
+        try:
+            await self._start_postgres()
+            began = self._done("Database server", began)
+            urls = await databases.prepare(self._server, keys.passwords)
+            testdata_orgs.write(state.orgs)
+            began = self._done("Databases", began)
+            platform = await self._begin_platform(keys, urls)
+            await testdata_load.load(urls, state.testdata)
+            await platform.ready(attempts=1)
+        finally:
+            # The gateway's own failure, a port taken in the last moment, is the better message.
+            await gateway
         began = self._done("Platform APIs", began)
-        await self.gateway.route("platform", self._routes())
+        await self._gateway.route("platform", self._routes())
+        await self._start_console(keys, urls["deploy"])
+        self._done("Control plane", began)
+
+    async def _start_console(self, keys: environment.Keys, database_url: str) -> None:
+        state = self.state
+        releases = LocalReleases(LayoutRegistry(state.registry), state.releases)
         machine = Machine(
             domain=self.addresses.domain,
-            gateway=self.gateway,
-            releases=None,  # type: ignore[arg-type]
+            gateway=self._gateway,
+            releases=releases,
             environ=self._environ,
             run=state.run,
             logs=state.logs,
         )
-        self.clusters = LocalClusters(machine)
-        stack.push_async_callback(self.clusters.stop)
+        clusters = LocalClusters(machine)
+        self._stack.push_async_callback(clusters.stop)
+        self.console = Console(
+            state,
+            self.addresses,
+            database_url=database_url,
+            clusters=clusters,
+            keys=keys,
+            keyring=self.keyring,
+        )
+        self._stack.push_async_callback(self.console.stop)
+        await self.console.start([Route("/api/v1/machine", self._machine)])
+        reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
+        write_private(state.reach, msgspec.json.encode(reach), durable=False)
+        self._stack.callback(lambda: state.reach.unlink(missing_ok=True))
 
-    def _routes(self) -> list[Route]:
+    async def _machine(self, request: Request) -> Response:
+        """How the parts of the platform itself are; nothing secret, so no token is asked for."""
+        parts = [
+            PartInfo(name=each.name, state=each.state, reason=each.reason, restarts=each.restarts, pid=_pid(each))
+            for each in (self._gateway.supervisor, self._platform)
+        ]
+        pid = self._server.pid
+        postgres = PartInfo(
+            name="postgres", state="ready" if pid else "waiting", reason=None, restarts=self._postgres_restarts, pid=pid
+        )
+        return json_response([postgres, *parts])
+
+    def _routes(self) -> list[GatewayRoute]:
         platform, console = (
             f"127.0.0.1:{port}" for port in (self.addresses.platform_port, self.addresses.console_port)
         )
         return [
-            Route(host="platform.havn.localhost", upstreams=(platform,), name="the platform"),
-            Route(host="login.havn.localhost", upstreams=(platform,), name="the test sign-in"),
-            Route(host="console.havn.localhost", upstreams=(console,), name="the console"),
+            GatewayRoute(host="platform.havn.localhost", upstreams=(platform,), name="the platform"),
+            GatewayRoute(host="login.havn.localhost", upstreams=(platform,), name="the test sign-in"),
+            GatewayRoute(host="console.havn.localhost", upstreams=(console,), name="the console"),
         ]
 
     async def _start_postgres(self) -> None:
@@ -150,6 +212,7 @@ class LocalPlatform:
                 started = loop.time()
                 await _ended(pid)
                 pause = 0.2 if loop.time() - started > 30 else min(pause * 2, 15)
+                self._postgres_restarts += 1
                 output("PostgreSQL ended unexpectedly and is started again.")
             await asyncio.sleep(pause)
             try:
@@ -158,14 +221,14 @@ class LocalPlatform:
                 output(str(error))
                 pause = min(pause * 2, 15)
 
-    async def _start_platform(self, keys: environment.Keys, urls: dict[str, str]) -> None:
+    async def _begin_platform(self, keys: environment.Keys, urls: dict[str, str]) -> Supervisor:
         secrets = self.state.run / "platform"
         secrets.mkdir(mode=0o700, exist_ok=True)
-        for component, values in environment.component_secrets(keys, self.addresses, urls, "{}").items():
+        for component, values in environment.component_secrets(keys, self.addresses, urls).items():
             write_folder(secrets / component, values)
         environ = {
             **self._environ,
-            **environment.platform_settings(self.addresses, self.state.folder, self.state.folder / "orgs.json"),
+            **environment.platform_settings(self.addresses, self.state.folder, self.state.orgs),
             "HAVN_SECRETS_DIR": str(secrets),
         }
         http = HttpClient(self.addresses.platform_url, name="health", timeout=2.0, verify=False)
@@ -186,10 +249,10 @@ class LocalPlatform:
             except Problem:
                 return False
 
-        platform = Supervisor("platform", start, probe, output=self._log("platform"), ready_within=60)
-        self._stack.push_async_callback(platform.stop)
-        platform.begin()
-        await platform.ready(attempts=1)
+        self._platform = Supervisor("platform", start, probe, output=self._log("platform"), ready_within=60)
+        self._stack.push_async_callback(self._platform.stop)
+        self._platform.begin()
+        return self._platform
 
     def _log(self, name: str) -> Callable[[str], None]:
         log = LogFile(self.state.logs / f"{name}.log")
@@ -237,6 +300,11 @@ async def _ended(pid: int) -> None:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def _pid(supervisor: Supervisor) -> int | None:
+    child = supervisor.child
+    return child.pid if child is not None and child.running else None
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,0 +1,147 @@
+"""The control plane as it runs inside `havn up`: one environment, the machine's own clusters, a token file."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from starlette.routing import BaseRoute
+
+from havn.clusters.port import ClusterError
+from havn.deploy.access import TokenFileAccess
+from havn.deploy.app import build
+from havn.deploy.environments import Environment
+from havn.deploy.publishing import Publisher
+from havn.deploy.registry import Registry, RegistryError
+from havn.deploy.registry.layout import LayoutRegistry
+from havn.deploy.release.model import ReleaseError
+from havn.deploy.release.open import APP, DEPENDENCIES, unpack
+from havn.deploy.store import Store
+from havn.guard.platform_token import PlatformTokenSigner
+from havn.kit.clock import system_clock
+from havn.kit.http import HttpClient
+from havn.kit.serve import serve
+from havn.local import environment
+from havn.local.cluster import LocalClusters, Unpacked
+from havn.local.keyring import LocalKeyring
+from havn.local.secrets import write_private
+from havn.local.state import State
+
+_STOP_WITHIN = 5.0
+
+
+class LocalReleases:
+    """Unpacks releases from the registry folder for the local clusters."""
+
+    def __init__(self, registry: Registry, folder: Path) -> None:
+        self._registry = registry
+        self._folder = folder
+
+    async def open(self, org: str, app: str, digest: str) -> Unpacked:
+        """See `havn.local.cluster.Releases.open`."""
+        place = self._folder / digest.removeprefix("sha256:")
+        try:
+            await unpack(self._registry, f"{org}/{app}", digest, place)
+        except (ReleaseError, RegistryError) as error:
+            raise ClusterError(str(error)) from error
+        return Unpacked(place / APP, place / DEPENDENCIES)
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """How other commands reach a running platform; kept in the state folder while it runs."""
+
+    pid: int
+    port: int
+    console: str
+    domain: str
+
+
+class Console:
+    """The control plane, served on a loopback port until `stop`."""
+
+    def __init__(
+        self,
+        state: State,
+        addresses: environment.Addresses,
+        *,
+        database_url: str,
+        clusters: LocalClusters,
+        keys: environment.Keys,
+        keyring: LocalKeyring,
+    ) -> None:
+        self._state = state
+        self._addresses = addresses
+        self._database_url = database_url
+        self._clusters = clusters
+        self._keyring = keyring
+        self._stop = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self.store: Store | None = None
+        signer = PlatformTokenSigner(
+            issuer="platform",
+            app="deploy",
+            audience=addresses.public("platform"),
+            key=keys.components["deploy"],
+            clock=system_clock,
+        )
+        http = HttpClient(
+            addresses.platform_url,
+            name="The platform",
+            host=f"platform.{addresses.domain}",
+            timeout=15,
+            verify=False,
+        )
+        self.publisher = Publisher(http, signer)
+
+    async def start(self, extra: Sequence[BaseRoute] = ()) -> None:
+        """Serve, and enqueue putting back what the clusters should run."""
+        there = environment.settings(self._addresses)
+        app, self.store = await build(
+            self._database_url,
+            environments={
+                environment.NAME: Environment(
+                    name=environment.NAME,
+                    type="test",
+                    scheme=environment.SCHEME,
+                    domain=self._addresses.domain,
+                    publisher=self.publisher,
+                    settings=there,
+                )
+            },
+            clusters=self._clusters,
+            registry=LayoutRegistry(self._state.registry),
+            keyring=self._keyring,
+            releases=self._state.releases,
+            access=TokenFileAccess(_token(self._state.token), getpass.getuser()),
+            extra=extra,
+        )
+        for desired in await self.store.all_desired():
+            await self.store.request_restore(desired.target)
+        self._serving = asyncio.create_task(serve(app, port=self._addresses.console_port, stop=self._stop))
+
+    async def stop(self) -> None:
+        """Stop serving and working."""
+        self._stop.set()
+        if self._serving is not None:
+            done, _ = await asyncio.wait({self._serving}, timeout=_STOP_WITHIN)
+            if not done:
+                self._serving.cancel()
+                await asyncio.gather(self._serving, return_exceptions=True)
+        await self.publisher.close()
+
+
+def _token(path: Path) -> str:
+    """The token in the file `path`, made when it is not there; the file is readable by its owner alone."""
+    try:
+        path.chmod(0o600)
+        token = path.read_text().strip()
+    except FileNotFoundError:
+        token = ""
+    if len(token) < 32:
+        token = secrets.token_urlsafe(32)
+        write_private(path, f"{token}\n".encode())
+    return token

@@ -1,0 +1,45 @@
+"""The keys of orgs and of app deployments on this machine, in the encrypted secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from havn.deploy.release.signing import SigningKey
+from havn.local.environment import new_key
+from havn.local.secrets import SecretStore
+
+
+class LocalKeyring:
+    """See `havn.deploy.environments.Keyring`; also holds the orgs' private signing keys, one for each."""
+
+    def __init__(self, store: SecretStore) -> None:
+        self._store = store
+
+    def signing_key(self, org: str) -> SigningKey:
+        """The key with which the org's releases are signed on this machine."""
+        return SigningKey(self._store.get(f"org/{org}/signing-key", SigningKey.generate))
+
+    def trusted(self, org: str) -> Sequence[str]:
+        """See `Keyring.trusted`."""
+        found = self._store.find(f"org/{org}/signing-key")
+        return [SigningKey(found).public()] if found is not None else []
+
+    def access_key(self, environment: str, org: str, app: str, rollout: int) -> str:
+        """See `Keyring.access_key`."""
+        return self._store.get(_name(environment, org, app, rollout), new_key)
+
+    def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+        """See `Keyring.forget`."""
+        name = _name(environment, org, app, rollout)
+        found = self._store.find(name)
+        if found is None:
+            return None
+        self._store.remove(name)
+        return str(msgspec.json.decode(found, type=dict[str, Any])["kid"])
+
+
+def _name(environment: str, org: str, app: str, rollout: int) -> str:
+    return f"app/{environment}/{org}/{app}/{rollout}"
