@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +10,6 @@ from starlette.routing import Route
 from havn.contracts.storage import (
     IDEMPOTENCY_HEADER,
     OWNER_IDENTIFIER_HEADER,
-    DataElement,
     DataElementList,
     DataValues,
     Instance,
@@ -22,11 +19,10 @@ from havn.contracts.storage import (
 from havn.guard.middleware import require_principal
 from havn.kit.web import json_response
 from havn.platform.storage import bodies
-from havn.platform.storage.access import Access
-from havn.platform.storage.catalogue import Catalogue
 from havn.platform.storage.changes import Call
 from havn.platform.storage.conditions import etag
 from havn.platform.storage.instances import Instances, as_guid, checked_key
+from havn.platform.storage.replies import Replies
 from havn.platform.storage.search import Search
 from havn.platform.storage.store.rows import Stored
 
@@ -45,11 +41,10 @@ def guid_of(request: Request) -> str:
 class InstancesApi:
     """Handlers."""
 
-    def __init__(self, instances: Instances, search: Search, access: Access, catalogue: Catalogue) -> None:
+    def __init__(self, instances: Instances, search: Search, replies: Replies) -> None:
         self._instances = instances
         self._search = search
-        self._access = access
-        self._catalogue = catalogue
+        self._replies = replies
 
     def routes(self, base: str) -> list[Route]:
         """The route table, under `base`; the most asked first."""
@@ -72,7 +67,7 @@ class InstancesApi:
         """GET instances/{party}/{guid} and instances/{guid}."""
         principal = require_principal(request)
         stored = await self._instances.read(principal, guid_of(request))
-        return await self._reply(request, stored)
+        return await self._replies.instance(request, stored)
 
     async def query(self, request: Request) -> Response:
         """GET instances."""
@@ -94,7 +89,7 @@ class InstancesApi:
         """GET instances/{party}/{guid}/dataelements."""
         principal = require_principal(request)
         stored = await self._instances.read_elements(principal, guid_of(request))
-        return json_response(DataElementList(data_elements=list(await self._shown(request, stored))))
+        return json_response(DataElementList(data_elements=list(await self._replies.shown(request, stored))))
 
     async def delete(self, request: Request) -> Response:
         """DELETE instances/{party}/{guid}?hard=."""
@@ -103,42 +98,37 @@ class InstancesApi:
 
     async def complete(self, request: Request) -> Response:
         """POST instances/{party}/{guid}/complete."""
-        return await self._reply(request, await self._instances.complete(Call.of(request), guid_of(request)))
+        return await self._replies.instance(request, await self._instances.complete(Call.of(request), guid_of(request)))
 
     async def read_status(self, request: Request) -> Response:
         """PUT instances/{party}/{guid}/readstatus?status=."""
         status = request.query_params.get("status")
         stored = await self._instances.set_read_status(Call.of(request), guid_of(request), status)
-        return await self._reply(request, stored)
+        return await self._replies.instance(request, stored)
 
     async def substatus(self, request: Request) -> Response:
         """PUT instances/{party}/{guid}/substatus."""
         call = Call.of(request)
         substatus = await bodies.read(request, Substatus)
-        return await self._reply(request, await self._instances.set_substatus(call, guid_of(request), substatus))
+        return await self._replies.instance(
+            request, await self._instances.set_substatus(call, guid_of(request), substatus)
+        )
 
     async def texts(self, request: Request) -> Response:
         """PUT instances/{party}/{guid}/presentationtexts."""
         call = Call.of(request)
         body = await bodies.read(request, PresentationTexts)
-        return await self._reply(request, await self._instances.merge_texts(call, guid_of(request), body.texts))
+        return await self._replies.instance(
+            request, await self._instances.merge_texts(call, guid_of(request), body.texts)
+        )
 
     async def values(self, request: Request) -> Response:
         """PUT instances/{party}/{guid}/datavalues."""
         call = Call.of(request)
         body = await bodies.read(request, DataValues)
-        return await self._reply(request, await self._instances.merge_values(call, guid_of(request), body.values))
-
-    async def _reply(self, request: Request, stored: Stored) -> Response:
-        data = await self._shown(request, stored)
-        instance = stored.instance
-        if len(data) != len(instance.data):
-            instance = msgspec.structs.replace(instance, data=list(data))
-        return json_response(instance, headers=etag(stored.version))
-
-    async def _shown(self, request: Request, stored: Stored) -> Sequence[DataElement]:
-        application = await self._catalogue.of(stored) if stored.instance.data else None
-        return await self._access.shown(request, require_principal(request), stored, application)
+        return await self._replies.instance(
+            request, await self._instances.merge_values(call, guid_of(request), body.values)
+        )
 
 
 def _without_data(stored: Stored) -> Response:

@@ -23,24 +23,33 @@ from havn.kit.web import json_response
 from havn.platform.storage import bodies
 from havn.platform.storage.access import Access
 from havn.platform.storage.changes import Call
-from havn.platform.storage.conditions import etag
 from havn.platform.storage.events import Events
 from havn.platform.storage.instances import as_guid
 from havn.platform.storage.instances_api import flag, guid_of
 from havn.platform.storage.locks import Locks
 from havn.platform.storage.process import Processes
+from havn.platform.storage.replies import Replies
 from havn.platform.storage.signing import Signing
 
 
 class ProcessApi:
     """Handlers."""
 
-    def __init__(self, processes: Processes, events: Events, locks: Locks, signing: Signing, access: Access) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        events: Events,
+        locks: Locks,
+        signing: Signing,
+        access: Access,
+        replies: Replies,
+    ) -> None:
         self._processes = processes
         self._events = events
         self._locks = locks
         self._signing = signing
         self._access = access
+        self._replies = replies
 
     def routes(self, base: str) -> list[Route]:
         """The route table, under `base`."""
@@ -62,7 +71,7 @@ class ProcessApi:
         """PUT process."""
         call = Call.of(request)
         stored = await self._processes.put(call, guid_of(request), await bodies.read(request, ProcessState))
-        return json_response(stored.instance, headers=etag(stored.version))
+        return await self._replies.instance(request, stored)
 
     async def move(self, request: Request) -> Response:
         """PUT process/instanceandevents?deleteGeneratedElements=."""
@@ -70,7 +79,7 @@ class ProcessApi:
         update = await bodies.read(request, ProcessStateUpdate)
         delete = flag(request, "deleteGeneratedElements", default=True)
         stored = await self._processes.move(call, guid_of(request), update, delete_generated=delete)
-        return json_response(stored.instance, headers=etag(stored.version))
+        return await self._replies.instance(request, stored)
 
     async def history(self, request: Request) -> Response:
         """GET process/history."""
