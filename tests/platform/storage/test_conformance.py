@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -88,7 +89,7 @@ async def test_04_equal_times_of_change_page_completely(world, order):
     await world.database.execute("update instance set last_changed = '2026-11-01T12:00:00Z'")
     pages = await _pages(world, world.owner(), f"org=ttd&size=2&order={order}")
     assert [len(page) for page in pages] == [2, 2, 1]
-    assert sorted(sum(pages, [])) == sorted(made)
+    assert sorted(itertools.chain(*pages)) == sorted(made)
 
 
 @pytest.mark.parametrize("name", ["created", "lastChanged", "dueBefore", "visibleAfter", "process.ended"])
@@ -318,7 +319,8 @@ async def test_15_state_and_events_are_written_together_or_not_at_all(world):
 
 
 @pytest.mark.parametrize("event", [
-    {"user": None}, {"user": {}}, {"user": {"systemUserId": "8f3d0a5e-1111-4222-8333-444455556666"}}, {"instanceId": None},
+    {"user": None}, {"user": {}}, {"user": {"systemUserId": "8f3d0a5e-1111-4222-8333-444455556666"}},
+    {"instanceId": None},
     {"instanceId": "50001/00000000-0000-0000-0000-000000000000"},
 ])  # fmt: skip
 async def test_15_an_event_without_actor_or_of_another_instance_is_refused(world, event):
@@ -466,7 +468,8 @@ async def test_22_what_is_hard_deleted_is_invisible_to_end_users_everywhere(worl
     assert gone.status_code == 200
     for method, route in (
         ("GET", ""), ("GET", "/dataelements"), ("GET", f"/data/{kept['id']}"), ("GET", "/events"),
-        ("GET", "/process/history"), ("DELETE", ""), ("PUT", "/readstatus?status=read"), ("POST", "/data?dataType=model"),
+        ("GET", "/process/history"), ("DELETE", ""), ("PUT", "/readstatus?status=read"),
+        ("POST", "/data?dataType=model"),
     ):  # fmt: skip
         answer = await world.call(method, f"/instances/{instance['id']}{route}", world.user())
         assert answer.status_code == 404, route

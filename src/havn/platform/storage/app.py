@@ -45,6 +45,7 @@ from havn.platform.storage.messagebox import MessageBox
 from havn.platform.storage.messagebox_api import MessageBoxApi
 from havn.platform.storage.process import Processes
 from havn.platform.storage.process_api import ProcessApi
+from havn.platform.storage.replies import Replies
 from havn.platform.storage.search import FindParty, Search
 from havn.platform.storage.settings import Settings
 from havn.platform.storage.signing import Signing
@@ -133,6 +134,8 @@ def wire(ports: Ports, *, running: Any = None) -> Starlette:
     processes = Processes(changes, access, clock)
     signing = Signing(changes, access, catalogue, contents, clock)
     box = MessageBox(changes, access, catalogue, ports.links, clock)
+    events, locks = Events(changes, access, clock), Locks(changes, access, clock)
+    replies = Replies(access, catalogue)
     housekeeping = Housekeeping(ports.database, contents, clock)
 
     @asynccontextmanager
@@ -151,11 +154,9 @@ def wire(ports: Ports, *, running: Any = None) -> Starlette:
         return PlainTextResponse("OK")
 
     routes = [
-        *InstancesApi(instances, search, access, catalogue).routes(BASE),
+        *InstancesApi(instances, search, replies).routes(BASE),
         *DataApi(elements, access).routes(BASE),
-        *ProcessApi(processes, Events(changes, access, clock), Locks(changes, access, clock), signing, access).routes(
-            BASE
-        ),
+        *ProcessApi(processes, events, locks, signing, access, replies).routes(BASE),
         *ApplicationsApi(Applications(ports.database, clock), access).routes(BASE),
         *MessageBoxApi(box, instances).routes(BASE),
         *CleanupApi(housekeeping, access).routes(BASE),

@@ -93,7 +93,8 @@ def to_instance(row: Any, links: str) -> Instance:
     """A row of `INSTANCE` followed by elements (or null); `links` is the public address of the API."""
     (
         guid, org, app, party, owner, version, due, visible, process, is_archived, archived, is_soft, soft, is_hard,
-        hard, read_status, substatus, confirmations, texts, values, created, created_by, changed, changed_by, elements, *_,
+        hard, read_status, substatus, confirmations, texts, values, created, created_by, changed, changed_by,
+        elements, *_,
     ) = row  # fmt: skip
     instance_id = f"{party}/{guid}"
     link = f"{links}/instances/{instance_id}"
