@@ -6,6 +6,7 @@ from typing import Any
 
 from havn.runtime.layout import choices, formatting
 from havn.runtime.layout.nodes import Node
+from havn.runtime.layout.surroundings import Element
 
 UPLOADS = frozenset({"FileUpload", "FileUploadWithTag", "ImageUpload"})
 PRESENTED = frozenset({"Text", "Number", "Date", "Option"})
@@ -78,7 +79,7 @@ def _looked_up(node: Node) -> list[str]:
     return [str(part) for part in parts if part]
 
 
-def attached(node: Node) -> list[Any]:
+def attached(node: Node) -> list[Element]:
     """The attachments that belong to an upload component, in the row that it stands in."""
     mine = [element for element in node.state.surroundings.elements if element.data_type == node.component.id]
     for name in ("simpleBinding", "list"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -54,6 +55,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the user may do in the current task."""
     choices: Mapping[tuple[str, frozenset[tuple[str, str]]], Sequence[Choice]] = {}
     """Options that were fetched, by id (lower case) and query."""
+    today: date | None = None
+    """The day in Norway, for bounds such as `today`; None leaves such bounds out."""
     page_address: Callable[[str], str] = lambda page: page
 
 

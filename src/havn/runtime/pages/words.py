@@ -57,8 +57,8 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
         "The form has been changed elsewhere",
     ),
     "changed_elsewhere": (
-        "Feltene under er endret i en annen fane, eller av noen andre. Det du skrev står i feltene, men er ikke lagret. "
-        "Se over, og lagre på nytt om det er ditt svar som skal gjelde.",
+        "Feltene under er endret i en annen fane, eller av noen andre. Det du skrev står i feltene, men er ikke "
+        "lagret. Se over, og lagre på nytt om det er ditt svar som skal gjelde.",
         "Felta under er endra i ei anna fane, eller av nokon andre. Det du skreiv står i felta, men er ikkje lagra. "
         "Sjå over, og lagre på nytt om det er ditt svar som skal gjelde.",
         "The fields below were changed in another tab, or by someone else. What you wrote is in the fields but is not "
