@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from havn.guard.principal import Principal
     from havn.runtime.actor import Actor
     from havn.runtime.hooks import Hooks
-    from havn.runtime.models import Models
     from havn.runtime.layout_sets import Layouts
+    from havn.runtime.models import Models
     from havn.runtime.settings import RuntimeSettings
 
 

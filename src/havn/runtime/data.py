@@ -146,9 +146,7 @@ def _apply(entry: Loaded, one: Patch) -> None:
             patchOperationIndex=error.index,
         ) from None
     if not isinstance(changed, dict):
-        raise Problem(
-            422, "A model is an object.", title="Patch operation did not deserialize", code="model_mismatch"
-        )
+        raise Problem(422, "A model is an object.", title="Patch operation did not deserialize", code="model_mismatch")
     entry.model = changed
 
 

@@ -34,9 +34,7 @@ class FieldContext(NodeContext):
 
 def evaluate(raw: Any, state: FormState, data_type: str, field: str) -> Any:
     """The value of `raw` for `field` (with indices). Raises `ExpressionError`."""
-    arguments = Arguments(
-        positional=(field,), values={"value": state.value(data_type, field)}, default_key="value"
-    )
+    arguments = Arguments(positional=(field,), values={"value": state.value(data_type, field)}, default_key="value")
     return compiled(raw).evaluate(FieldContext(state, data_type, field), arguments)
 
 

@@ -85,6 +85,42 @@ async def upload(
     return await _finish(work, element, ignored_validators)
 
 
+async def replace(
+    context: AppContext,
+    actor: Actor,
+    instance: Instance,
+    element: DataElement,
+    content: AsyncIterator[bytes],
+    *,
+    filename: str | None,
+    content_type: str | None,
+) -> DataElement:
+    """Put new content in the place of an attachment's; the same checks and problems as for `upload`."""
+    type_ = access.data_type(context, element.data_type)
+    await access.require_data_write(context, actor, instance, type_, "update")
+    if element.locked:
+        raise Problem(409, "The element is locked and cannot be changed.", code="locked")
+    name = filename or element.filename
+    media = _check_name(context, actor, type_, name, content_type)
+    limit = type_.max_size * 1024 * 1024 if type_.max_size else MAX_UPLOAD
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as kept:
+        size = await _receive(content, kept, limit, type_)
+        if size == 0:
+            raise _refused(actor, type_, "EmptyFile", "file_empty")
+        await _own_checks(Work(context, actor, instance), type_, kept, name or "", media, size)
+        kept.seek(0)
+        return await context.clients.storage.replace_data(
+            instance.id or "",
+            element.id or "",
+            _chunks(kept),
+            actor.credentials,
+            content_type=media,
+            filename=name,
+            refs=element.refs,
+            if_match=element.version,
+        )
+
+
 async def delete(
     context: AppContext,
     actor: Actor,
@@ -112,9 +148,7 @@ def require_room(instance: Instance, type_: DataType) -> None:
     """409 when the instance already holds as many elements of the type as it may."""
     count = sum(element.data_type == type_.id for element in instance.data)
     if 0 < type_.max_count <= count:
-        raise Problem(
-            409, f"There can be at most {type_.max_count} of {type_.id}.", code="TooManyDataElementsOfType"
-        )
+        raise Problem(409, f"There can be at most {type_.max_count} of {type_.id}.", code="TooManyDataElementsOfType")
 
 
 async def set_tags(
@@ -155,15 +189,11 @@ async def changeable(context: AppContext, actor: Actor, instance: Instance, elem
     element = instance.element(element_id)
     if element is None:
         raise Problem(404, "The instance has no such element.", code="unknown_element")
-    await access.require_data_write(
-        context, actor, instance, access.data_type(context, element.data_type), "update"
-    )
+    await access.require_data_write(context, actor, instance, access.data_type(context, element.data_type), "update")
     return element
 
 
-async def _finish(
-    work: Work, element: DataElement | None, ignored_validators: Sequence[str] | None
-) -> FileResult:
+async def _finish(work: Work, element: DataElement | None, ignored_validators: Sequence[str] | None) -> FileResult:
     issues: Mapping[str, Sequence[ValidationIssue]] = {}
     if ignored_validators is not None and current_task(work.instance) is not None:
         issues = await validation.after_file(work, ignored_validators)
@@ -196,9 +226,7 @@ def _check_name(
 
 def _refused(actor: Actor, type_: DataType, code: str, text: str, **values: object) -> Problem:
     description = message(actor.language, text, **values)
-    issue = ValidationIssue(
-        severity=Severity.ERROR, field=type_.id, code=code, description=description, source="File"
-    )
+    issue = ValidationIssue(severity=Severity.ERROR, field=type_.id, code=code, description=description, source="File")
     return upload_problem(description, [issue])
 
 
@@ -218,9 +246,7 @@ async def _receive(content: AsyncIterator[bytes], into: IO[bytes], limit: int, t
     async for chunk in content:
         size += len(chunk)
         if size > limit:
-            raise Problem(
-                413, f"The file is larger than {limit} bytes.", code="DataElementTooLarge", limit=limit
-            )
+            raise Problem(413, f"The file is larger than {limit} bytes.", code="DataElementTooLarge", limit=limit)
         into.write(chunk)
     return size
 
@@ -230,9 +256,7 @@ async def _chunks(kept: IO[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _own_checks(
-    work: Work, type_: DataType, kept: IO[bytes], filename: str, media: str, size: int
-) -> None:
+async def _own_checks(work: Work, type_: DataType, kept: IO[bytes], filename: str, media: str, size: int) -> None:
     """The app's analysers and validators named on the data type; they are given a file of their own to read."""
     hooks = work.context.hooks
     analysers = [h for name in type_.enabled_file_analysers if (h := hooks.first("analyse_file", name))]
@@ -245,9 +269,7 @@ async def _own_checks(
         with os.fdopen(handle, "wb") as copy:
             while chunk := kept.read(256 * 1024):
                 copy.write(chunk)
-        file = UploadedFile(
-            data_type=type_.id, filename=filename, content_type=media, size=size, path=Path(name)
-        )
+        file = UploadedFile(data_type=type_.id, filename=filename, content_type=media, size=size, path=Path(name))
         given = InstanceContext(**hook_data.of_instance(work, read_only=True))
         analyses: dict[str, FileAnalysis] = {}
         for hook in analysers:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from havn.contracts.application import DataType
 from havn.contracts.storage import DataElement, Instance
 from havn.kit.problem import Problem
@@ -22,8 +24,8 @@ _EVERY = 0.5
 
 
 @asynccontextmanager
-async def moving(context: AppContext, actor: Actor, instance: Instance) -> AsyncIterator[None]:
-    """Hold the instance's lock, renewed as long as the block runs.
+async def moving(context: AppContext, actor: Actor, instance: Instance) -> AsyncIterator[Actor]:
+    """Hold the instance's lock, renewed as long as the block runs; gives the actor that may still change it.
 
     Waits for a lock whose holder may have been killed; 409 `move_under_way` when it is still held after that.
     """
@@ -38,7 +40,7 @@ async def moving(context: AppContext, actor: Actor, instance: Instance) -> Async
 
     renewing = asyncio.create_task(renew())
     try:
-        yield
+        yield _holding(actor, token)
     finally:
         renewing.cancel()
         with suppress(asyncio.CancelledError):
@@ -46,6 +48,10 @@ async def moving(context: AppContext, actor: Actor, instance: Instance) -> Async
         # A lock that cannot be released ends by itself.
         with suppress(Problem):
             await storage.extend_lock(instance_id, token, 0, credentials)
+
+
+def _holding(actor: Actor, token: str) -> Actor:
+    return msgspec.structs.replace(actor, credentials=msgspec.structs.replace(actor.credentials, lock_token=token))
 
 
 async def _take(context: AppContext, actor: Actor, instance_id: str) -> str:
@@ -62,9 +68,7 @@ async def _take(context: AppContext, actor: Actor, instance_id: str) -> str:
     )
 
 
-async def reopen(
-    context: AppContext, actor: Actor, instance: Instance, element: DataElement, type_: DataType
-) -> None:
+async def reopen(context: AppContext, actor: Actor, instance: Instance, element: DataElement, type_: DataType) -> None:
     """Unlock an element of the current task.
 
     Elements are locked at the end of their task. One of the *current* task that is locked means that a move is under
@@ -81,7 +85,7 @@ async def reopen(
             raise Problem(409, "The form is being submitted just now.", code="move_under_way") from None
         raise
     try:
-        await storage.unlock_data(instance_id, element.id or "", actor.credentials)
+        await storage.unlock_data(instance_id, element.id or "", _holding(actor, token).credentials)
     finally:
         with suppress(Problem):
             await storage.extend_lock(instance_id, token, 0, actor.credentials)

@@ -76,9 +76,7 @@ def _hook(context: AppContext, kind: str, wanted: str, instance: Instance | None
     return per_instance or context.hooks.first(kind, wanted)
 
 
-def _context(
-    context: AppContext, actor: Actor, query: Mapping[str, str], instance: Instance | None
-) -> OptionsContext:
+def _context(context: AppContext, actor: Actor, query: Mapping[str, str], instance: Instance | None) -> OptionsContext:
     if len(query) > MAX_QUERY:
         raise Problem(400, f"At most {MAX_QUERY} query parameters.", code="too_many_parameters")
     return OptionsContext(**service_code.common(context, actor), query=dict(query), instance=instance)

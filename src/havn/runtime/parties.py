@@ -63,9 +63,7 @@ async def may_represent(context: AppContext, actor: Actor, party_id: int) -> boo
 def may_instantiate(context: AppContext, party: Party) -> bool:
     """Whether the app is for this kind of party (`partyTypesAllowed`; all four false means everyone)."""
     allowed = context.folder.metadata.party_types_allowed
-    if allowed is None or not (
-        allowed.person or allowed.organisation or allowed.sub_unit or allowed.bankruptcy_estate
-    ):
+    if allowed is None or not (allowed.person or allowed.organisation or allowed.sub_unit or allowed.bankruptcy_estate):
         return True
     if party.party_type_name in (PartyType.PERSON, PartyType.SELF_IDENTIFIED):
         return allowed.person

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from havn.runtime.actor import Actor
     from havn.runtime.context import AppContext
 
+
 def common(context: AppContext, actor: Actor) -> dict[str, Any]:
     """The members every hook context has."""
     return {

@@ -168,9 +168,7 @@ async def evaluate(work: Work, task: str | None = None) -> Evaluated | None:
     if layout is None:
         return None
     models = await first_models(work)
-    around = surroundings(
-        work.context, work.actor.language, work.instance, default_data_type=layout.default_data_type
-    )
+    around = surroundings(work.context, work.actor.language, work.instance, default_data_type=layout.default_data_type)
     found = await state(
         work.context,
         work.actor,

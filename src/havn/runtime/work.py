@@ -163,9 +163,7 @@ class Work:
             element = self.instance.element(element_id)
             assert element is not None
             found.append(
-                Change(
-                    kind="updated", data_type=element.data_type or "", element=element, filename=element.filename
-                )
+                Change(kind="updated", data_type=element.data_type or "", element=element, filename=element.filename)
             )
         found += [
             Change(
@@ -234,7 +232,9 @@ class Work:
             )
         self.added, self.replaced, self.removed = [], {}, []
         # Presentation texts and data values are taken from the first element of their type.
-        firsts = {kind: found[0].id for kind in {e.type.id for e in written.values()} if (found := self.form_elements(kind))}
+        firsts = {
+            kind: found[0].id for kind in {e.type.id for e in written.values()} if (found := self.form_elements(kind))
+        }
         await self._save_fields(
             {entry.type.id: entry.model for id_, entry in written.items() if firsts.get(entry.type.id) == id_}
         )
@@ -301,9 +301,7 @@ class Work:
             self.instance = msgspec.structs.replace(self.instance, data_values=stored.data_values)
 
 
-def _changed(
-    lines: Iterable[Any], models: Mapping[str, Model], current: Mapping[str, str]
-) -> dict[str, str | None]:
+def _changed(lines: Iterable[Any], models: Mapping[str, Model], current: Mapping[str, str]) -> dict[str, str | None]:
     return dict(fields.changed_values((line for line in lines if line.data_type_id), models, current))
 
 

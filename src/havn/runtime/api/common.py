@@ -121,9 +121,7 @@ def names(request: Request, name: str) -> list[str]:
 def with_nulls(value: Any) -> Any:
     """Contract types as JSON with every member there, null where it has no value."""
     if isinstance(value, msgspec.Struct):
-        return {
-            field.encode_name: with_nulls(getattr(value, field.name)) for field in msgspec.structs.fields(value)
-        }
+        return {field.encode_name: with_nulls(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
     if isinstance(value, list | tuple):
         return [with_nulls(item) for item in value]
     if isinstance(value, dict):

@@ -50,9 +50,7 @@ async def redeem(request: Request) -> Response:
     if not code or len(code) > 512:
         raise Problem(400, "The sign-in cannot be completed: its code is missing.", code="invalid_code")
     try:
-        session = await app.clients.authentication.redeem(
-            code, Credentials(platform_token=app.signer.token())
-        )
+        session = await app.clients.authentication.redeem(code, Credentials(platform_token=app.signer.token()))
     except Problem as problem:
         if problem.status in (400, 401, 404):
             # Old link or page loaded twice: somebody signed in goes on, anybody else signs in again.

@@ -114,14 +114,14 @@ def validate_query_prefill() -> Decorator[F]:
     return register("validate_query_prefill", ())
 
 
-def validate_form(*data_types: str, name: str, fields: Sequence[str] = (), without_hidden: bool = False) -> Decorator[F]:
+def validate_form(
+    *data_types: str, name: str, fields: Sequence[str] = (), without_hidden: bool = False
+) -> Decorator[F]:
     """`(ctx: InstanceContext, model)` gives issues. Runs on save too, when one of `fields` (or anything) changed.
 
     `name` is the issues' source; keep it, since the frontend clears issues by it.
     """
-    return register(
-        "validate_form", data_types, name=name, fields=tuple(fields), without_hidden=without_hidden
-    )
+    return register("validate_form", data_types, name=name, fields=tuple(fields), without_hidden=without_hidden)
 
 
 def validate_task(*tasks: str, name: str, incremental: bool = False) -> Decorator[F]:

@@ -41,7 +41,7 @@ async def call(hook: Hook, context: Any, *models: Any) -> Any:
                     result = await result
     except (Abandon, Problem):
         raise
-    except Exception as error:  # noqa: BLE001 - the app's code may raise anything
+    except Exception as error:
         raise _failed(hook, error) from error
     for model, value, was in zip(models, given, before, strict=True):
         if was is not None and isinstance(model, dict):

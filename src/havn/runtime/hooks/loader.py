@@ -69,7 +69,7 @@ def _load(module: Path) -> Hooks:
             importlib.import_module(f"{PACKAGE}.{module.stem}")
         except SyntaxError as error:
             raise LoadError(error.msg, error.filename or str(module), error.lineno or 0) from error
-        except Exception as error:  # noqa: BLE001 - importing runs the app's code, which may raise anything
+        except Exception as error:
             raise _located(error, folder, module) from error
     return hooks
 

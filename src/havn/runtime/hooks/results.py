@@ -30,9 +30,7 @@ def error(field: str | None, text: str, **parameters: str) -> Issue:
 
 def warning(field: str | None, text: str, **parameters: str) -> Issue:
     """A warning on `field`: shown, and stops nothing."""
-    return Issue(
-        field=field, text_key=text, description=text, parameters=parameters or None, severity=Severity.WARNING
-    )
+    return Issue(field=field, text_key=text, description=text, parameters=parameters or None, severity=Severity.WARNING)
 
 
 class Abandon(Exception):

@@ -52,7 +52,9 @@ async def handle(
     if isinstance(result, ActionFailed):
         return ActionAnswer(result, {}, {})
     if isinstance(result, ActionRedirect) and not result.url.startswith("https://"):
-        raise Problem(500, "The app's own code wants a redirect to an address that is not https.", code="app_code_failed")
+        raise Problem(
+            500, "The app's own code wants a redirect to an address that is not https.", code="app_code_failed"
+        )
     if not isinstance(result, ActionDone | ActionRedirect):
         raise Problem(500, "The app's own code failed.", code="app_code_failed")
     await writing.run_hooks(work)

@@ -60,9 +60,7 @@ async def _hooks(work: Work, kind: str, task: str) -> None:
 
 async def _clean(work: Work, task: str) -> None:
     """Row ids, hidden data (when the app asks for it) and shadow fields go."""
-    hidden = (
-        await visible.evaluate(work) if work.context.app_flag("RemoveHiddenData", default=False) else None
-    )
+    hidden = await visible.evaluate(work) if work.context.app_flag("RemoveHiddenData", default=False) else None
     for entry in await work.forms(_elements(work, task, forms_only=True)):
         if hidden is not None:
             entry.model = hidden.without_hidden(entry)

@@ -61,12 +61,12 @@ async def next_task(
         await access.require(context, actor, instance, *task.next_actions)
     if not await agreed(context, actor, instance, action or task.next_actions[0]):
         raise Problem(403, "The app does not permit this action.", code="action_refused")
-    async with locks.moving(context, actor, instance):
+    async with locks.moving(context, actor, instance) as holder:
         fresh = await context.clients.storage.instance(instance.id or "", actor.credentials)
         if _place(fresh) != _place(instance):
             # Somebody (or the same call, sent twice) moved it on while this one waited.
             return fresh, await state(context, actor, fresh)
-        moved = await _through(context, actor, fresh, action, on_behalf_of)
+        moved = await _through(context, holder, fresh, action, on_behalf_of)
     return moved, await state(context, actor, moved)
 
 
@@ -161,15 +161,11 @@ async def _ended(work: Work, moved: Instance) -> None:
         await context.clients.storage.delete_instance(moved.id or "", work.actor.credentials, hard=True)
 
 
-def _update(
-    work: Work, task: Task, following: Task | EndEvent, action: str | None, flow: int
-) -> ProcessStateUpdate:
+def _update(work: Work, task: Task, following: Task | EndEvent, action: str | None, flow: int) -> ProcessStateUpdate:
     now, before = work.context.clock(), work.instance.process or ProcessState()
     flow_type = ABANDON if action == REJECT else COMPLETE
     left = before.current_task or ProcessElementInfo(element_id=task.id)
-    done = msgspec.structs.replace(
-        before, current_task=msgspec.structs.replace(left, ended=now, flow_type=flow_type)
-    )
+    done = msgspec.structs.replace(before, current_task=msgspec.structs.replace(left, ended=now, flow_type=flow_type))
     events = [_event(work, "process_AbandonTask" if action == REJECT else "process_EndTask", done)]
     if isinstance(following, Task):
         after = msgspec.structs.replace(

@@ -77,9 +77,7 @@ async def _ask_code(work: Work, gateway: ExclusiveGateway, flows: Any, action: s
     if hook is None:
         return None
     ways = [_way(flow) for flow in flows]
-    given = GatewayContext(
-        **hook_data.of_instance(work, read_only=True), gateway=gateway.id, flows=ways, action=action
-    )
+    given = GatewayContext(**hook_data.of_instance(work, read_only=True), gateway=gateway.id, flows=ways, action=action)
     chosen = await hook_data.run(hook, given)
     if chosen not in {way.id for way in ways}:
         raise Problem(500, "The app's own code chose a way that is not there.", code="app_code_failed")

@@ -55,11 +55,7 @@ def _faults(element: DataElement, type_: DataType) -> list[tuple[str, str, dict[
             found.append(("DataElementTooLarge", "file_too_large", {"limit": type_.max_size}))
     if type_.enable_file_scan and element.file_scan_result == "Infected":
         found.append(("DataElementFileInfected", "file_infected", {}))
-    if (
-        type_.enable_file_scan
-        and type_.validation_error_on_pending_file_scan
-        and element.file_scan_result == "Pending"
-    ):
+    if type_.enable_file_scan and type_.validation_error_on_pending_file_scan and element.file_scan_result == "Pending":
         found.append(("DataElementFileScanPending", "file_scan_pending", {}))
     return found
 

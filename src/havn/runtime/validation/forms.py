@@ -33,7 +33,5 @@ async def _schema(subject: Subject) -> list[ValidationIssue]:
             asked_for=lambda path, type_id=entry.type.id: layout is not None and layout.shows(type_id, path),  # type: ignore[misc]
         )
         # What is hidden is not asked of anybody, so nobody can mend it.
-        found += [
-            issue for issue in issues if layout is None or not layout.hides(entry.type.id, issue.field or "")
-        ]
+        found += [issue for issue in issues if layout is None or not layout.hides(entry.type.id, issue.field or "")]
     return found

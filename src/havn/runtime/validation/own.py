@@ -38,9 +38,7 @@ def _form(hook: Hook) -> Run:
             if hook.without_hidden and subject.layout is not None:
                 model = subject.layout.without_hidden(entry)
             issues = await hook_data.run(hook, _context(subject), model)
-            found += service_code.to_issues(
-                subject.context, subject.work.actor, issues, hook.name, entry.element.id
-            )
+            found += service_code.to_issues(subject.context, subject.work.actor, issues, hook.name, entry.element.id)
         return found
 
     return run
