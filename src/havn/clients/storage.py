@@ -4,8 +4,7 @@ An instance is named by its id, `{partyId}/{guid}`. Every method raises the `Pro
 401, 403, 404, 409 (locked), 412 (`if_match` is no longer the version), 413, 422, 503.
 
 A call that may have been carried out although no answer came can be repeated safely: creations with the same
-`idempotency_key` make one thing; changes with `if_match` happen once, the repetition is 412 and the newer state is to be
-read.
+`idempotency_key` make one thing; changes with `if_match` happen once, and repeated are 412: then read the newer state.
 """
 
 from __future__ import annotations
