@@ -114,12 +114,16 @@ class DecisionReporter:
             dropped, self._dropped = self._dropped, 0
             try:
                 await self._sink.log(LogBatch([logged(entry) for entry in part], dropped))
-            except BaseException:
+            except (Problem, asyncio.CancelledError):
                 self._dropped += dropped
                 room = max(0, self._limit - len(self._waiting))
                 self._dropped += sum(entry.count for entry in part[room:])
                 self._waiting.extendleft(reversed(part[:room]))
                 raise
+            except Exception as error:  # noqa: BLE001 - a batch that can never be taken must not stop the others
+                _log.error("decision_log_batch_lost", error=type(error).__name__, decisions=len(part))
+                self._dropped += dropped + sum(entry.count for entry in part)
+                return
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[DecisionReporter]:

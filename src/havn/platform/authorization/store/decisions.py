@@ -65,7 +65,9 @@ class DecisionStore:
                 digests = sorted(facts)
                 await connection.execute(
                     """insert into decision_facts(digest, attributes, last_seen)
-                    select digest, attributes, $3 from unnest($1::bytea[], $2::jsonb[]) as new(digest, attributes)
+                    select d.digest, a.attributes, $3
+                    from unnest($1::bytea[]) with ordinality as d(digest, n)
+                    join jsonb_array_elements($2::jsonb) with ordinality as a(attributes, n) using (n)
                     on conflict (digest) do update set last_seen = excluded.last_seen
                     where decision_facts.last_seen < excluded.last_seen""",
                     digests,
