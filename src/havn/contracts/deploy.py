@@ -126,8 +126,8 @@ class AuditEntry(Wire, frozen=True):
     environment: str
     org: str
     app: str
-    before: msgspec.Raw
-    after: msgspec.Raw
+    before: msgspec.Raw | None
+    after: msgspec.Raw | None
 
 
 class LogEntry(Wire, frozen=True):
@@ -136,3 +136,13 @@ class LogEntry(Wire, frozen=True):
     time: datetime
     replica: str
     text: str
+
+
+class MachinePart(Wire, frozen=True):
+    """How one part of an embedded platform is."""
+
+    name: str
+    state: str
+    reason: str | None
+    restarts: int
+    pid: int | None

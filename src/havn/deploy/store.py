@@ -109,12 +109,9 @@ class Store:
             if waiting is None:
                 await enqueue(connection, "restore", str(target), msgspec.to_builtins(target))
 
-    async def restoring(self) -> int:
-        """How many restores have not been done."""
-        count = await self._db.fetchval(
-            "select count(*) from job where finished is null and kind = 'restore' and attempts = 0"
-        )
-        return int(count)
+    async def unsettled(self) -> int:
+        """How many jobs wait for their first try, or are at it."""
+        return int(await self._db.fetchval("select count(*) from job where finished is null and attempts = 0"))
 
     async def deployment(self, number: int) -> Deployment | None:
         """One deployment."""

@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 from starlette.routing import BaseRoute
 
 from havn.clusters.port import ClusterError
+from havn.contracts.deploy import AppInfo
 from havn.deploy.access import TokenFileAccess
 from havn.deploy.app import build
 from havn.deploy.environments import Environment
+from havn.deploy.overview import Overview
 from havn.deploy.publishing import Publisher
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.registry.layout import LayoutRegistry
@@ -51,15 +52,6 @@ class LocalReleases:
         return Unpacked(place / APP, place / DEPENDENCIES)
 
 
-class Reach(msgspec.Struct, frozen=True):
-    """How other commands reach a running platform; kept in the state folder while it runs."""
-
-    pid: int
-    port: int
-    console: str
-    domain: str
-
-
 class Console:
     """The control plane, served on a loopback port until `stop`."""
 
@@ -80,7 +72,7 @@ class Console:
         self._keyring = keyring
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
-        self.store: Store | None = None
+        self._store: Store | None = None
         signer = PlatformTokenSigner(
             issuer="platform",
             app="deploy",
@@ -99,19 +91,19 @@ class Console:
 
     async def start(self, extra: Sequence[BaseRoute] = ()) -> None:
         """Serve, and enqueue putting back what the clusters should run."""
-        there = environment.settings(self._addresses)
-        app, self.store = await build(
+        environments = {
+            environment.NAME: Environment(
+                name=environment.NAME,
+                type="test",
+                scheme=environment.SCHEME,
+                domain=self._addresses.domain,
+                publisher=self.publisher,
+                settings=environment.settings(self._addresses),
+            )
+        }
+        app, store = await build(
             self._database_url,
-            environments={
-                environment.NAME: Environment(
-                    name=environment.NAME,
-                    type="test",
-                    scheme=environment.SCHEME,
-                    domain=self._addresses.domain,
-                    publisher=self.publisher,
-                    settings=there,
-                )
-            },
+            environments=environments,
             clusters=self._clusters,
             registry=LayoutRegistry(self._state.registry),
             keyring=self._keyring,
@@ -119,9 +111,26 @@ class Console:
             access=TokenFileAccess(_token(self._state.token), getpass.getuser()),
             extra=extra,
         )
-        for desired in await self.store.all_desired():
-            await self.store.request_restore(desired.target)
+        self._store = store
+        self._overview = Overview(store, environments, self._clusters)
+        for desired in await store.all_desired():
+            await store.request_restore(desired.target)
         self._serving = asyncio.create_task(serve(app, port=self._addresses.console_port, stop=self._stop))
+
+    @property
+    def store(self) -> Store:
+        """The control plane's rows."""
+        assert self._store is not None
+        return self._store
+
+    async def apps(self) -> list[AppInfo]:
+        """Every app, as it should be and as it is."""
+        return await self._overview.apps()
+
+    async def settled(self) -> None:
+        """Wait until every deployment and restore has ended, or was tried once and failed."""
+        while await self.store.unsettled():  # noqa: ASYNC110  (jobs may be done by others)
+            await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Stop serving and working."""

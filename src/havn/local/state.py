@@ -33,7 +33,6 @@ class State:
         self.testdata = self.folder / "testdata"
         self.orgs = self.folder / "orgs.json"
         self.token = self.folder / "token"
-        self.reach = self.run / "reach.json"
         self._lock: IO[str] | None = None
 
     def prepare(self) -> None:

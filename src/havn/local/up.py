@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from havn.contracts.deploy import AppInfo, MachinePart
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit import db, migrations
@@ -28,13 +28,14 @@ from havn.kit.problem import Problem
 from havn.kit.web import json_response
 from havn.local import databases, environment
 from havn.local.cluster import LocalClusters, Machine
-from havn.local.console import Console, LocalReleases, Reach
+from havn.local.console import Console, LocalReleases
 from havn.local.gateway import Gateway
 from havn.local.keyring import LocalKeyring
 from havn.local.logs import LogFile
 from havn.local.postgres import EmbeddedPostgres, PostgresError
 from havn.local.process import Child, stop_leftovers
-from havn.local.secrets import SecretsError, SecretStore, write_folder, write_private
+from havn.local.reach import Reach, publish, withdraw
+from havn.local.secrets import SecretsError, SecretStore, write_folder
 from havn.local.state import State, StateError
 from havn.local.supervisor import StartFailed, Supervisor
 from havn.local.testdata import load as testdata_load
@@ -49,16 +50,6 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH
 
 class UpError(Exception):
     """The platform cannot start; the message is a sentence with the next step."""
-
-
-class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """How one part of the platform is."""
-
-    name: str
-    state: str
-    reason: str | None
-    restarts: int
-    pid: int | None
 
 
 class LocalPlatform:
@@ -98,6 +89,10 @@ class LocalPlatform:
     async def stop(self) -> None:
         """Stop everything, apps first, the database last."""
         await self._stack.aclose()
+
+    async def apps(self) -> list[AppInfo]:
+        """Every app, as it should be and as it is."""
+        return await self.console.apps()
 
     async def _start(self) -> None:
         state, stack = self.state, self._stack
@@ -164,17 +159,17 @@ class LocalPlatform:
         self._stack.push_async_callback(self.console.stop)
         await self.console.start([Route("/api/v1/machine", self._machine)])
         reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
-        write_private(state.reach, msgspec.json.encode(reach), durable=False)
-        self._stack.callback(lambda: state.reach.unlink(missing_ok=True))
+        publish(state.folder, reach)
+        self._stack.callback(withdraw, state.folder)
 
     async def _machine(self, request: Request) -> Response:
         """How the parts of the platform itself are; nothing secret, so no token is asked for."""
         parts = [
-            PartInfo(name=each.name, state=each.state, reason=each.reason, restarts=each.restarts, pid=_pid(each))
+            MachinePart(name=each.name, state=each.state, reason=each.reason, restarts=each.restarts, pid=_pid(each))
             for each in (self._gateway.supervisor, self._platform)
         ]
         pid = self._server.pid
-        postgres = PartInfo(
+        postgres = MachinePart(
             name="postgres", state="ready" if pid else "waiting", reason=None, restarts=self._postgres_restarts, pid=pid
         )
         return json_response([postgres, *parts])

@@ -57,8 +57,8 @@ create table audit (
     environment text        not null,
     org         text        not null,
     app         text        not null,
-    before      jsonb       not null,
-    after       jsonb       not null
+    before      jsonb,
+    after       jsonb
 );
 
 create function refuse_change() returns trigger language plpgsql as $$

@@ -112,6 +112,7 @@ class LayoutRegistry:
             annotations={_SUBJECT: manifest.subject.digest} if manifest.subject is not None else {},
         )
         with self._index(repository) as index:
+            # What is stored again moves to the end, so that the order is that of storing.
             entries = [known for known in index if known.digest != entry.digest or REF_NAME in known.annotations]
             if tag is not None:
                 entries = [known for known in entries if known.annotations.get(REF_NAME) != tag]
@@ -148,6 +149,11 @@ class LayoutRegistry:
         """See `Registry.tags`."""
         entries = self._entries(repository)
         return {entry.annotations[REF_NAME]: entry.digest for entry in entries if REF_NAME in entry.annotations}
+
+    def newest(self, repository: str, artifact_type: str) -> str | None:
+        """The digest of the manifest of that type that was stored last, or None."""
+        found = [entry.digest for entry in self._entries(repository) if entry.artifact_type == artifact_type]
+        return found[-1] if found else None
 
     async def _decode(self, repository: str, descriptor: Descriptor) -> Manifest:
         try:

@@ -1,0 +1,216 @@
+"""`havn deploy`, `scale`, `rollback`, `undeploy`: changes to what runs, followed to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from havn.cli.build import make_release
+from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json
+from havn.cli.platform import LOCAL, AsOption, EnvOption, StateOption, app_id, control_plane
+
+if TYPE_CHECKING:
+    from havn.clients.deploy import DeployClient
+    from havn.contracts.deploy import Deployment
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def deploy(
+    what: str,
+    *,
+    env: EnvOption = LOCAL,
+    release: Annotated[str | None, Parameter(name=["--release", "-r"])] = None,
+    path: Annotated[Path | None, Parameter(name="--path")] = None,
+    replicas: Annotated[int | None, Parameter(name="--replicas")] = None,
+    as_: AsOption = None,
+    state: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Put a release into an environment, and follow it until it is ready or what was there before is back.
+
+    Parameters
+    ----------
+    what
+        ORG/APP, or an app folder, which is built first.
+    env
+        The environment.
+    release
+        Digest of the release; without it and without --path, the newest release of ORG/APP in the registry.
+    path
+        App folder to build for ORG/APP.
+    replicas
+        How many processes (default: as many as before, else one).
+    as_
+        ORG/APP, when WHAT is a folder with a template in it.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
+    """
+    org, app, digest = _release(what, release, path, as_, state)
+
+    async def ask(client: DeployClient) -> Deployment:
+        from havn.contracts.deploy import DeployRequest
+
+        return await client.deploy(DeployRequest(environment=env, org=org, app=app, release=digest, replicas=replicas))
+
+    _carry_out(ask, state, json_)
+
+
+def scale(
+    what: str, replicas: int, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+) -> None:
+    """Change the number of an app's replicas.
+
+    Parameters
+    ----------
+    what
+        ORG/APP.
+    replicas
+        How many; 0 stops the app but keeps it deployed.
+    env
+        The environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
+    """
+    id_ = app_id(what)
+    _carry_out(lambda client: client.scale(env, id_.org, id_.app, replicas), state, json_)
+
+
+def rollback(
+    what: str,
+    *,
+    env: EnvOption = LOCAL,
+    to: Annotated[int | None, Parameter(name="--to")] = None,
+    state: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Put an earlier release back, with its policy and metadata, as a new revision.
+
+    Parameters
+    ----------
+    what
+        ORG/APP.
+    env
+        The environment.
+    to
+        The revision whose release is wanted (default: the last one with another release).
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
+    """
+    id_ = app_id(what)
+    _carry_out(lambda client: client.rollback(env, id_.org, id_.app, to), state, json_)
+
+
+def undeploy(
+    what: str, *, env: EnvOption = LOCAL, yes: YesOption = False, state: StateOption = None, json_: JsonOption = False
+) -> None:
+    """Stop an app and take it away, after showing what that means. Its instances and their data are kept.
+
+    Parameters
+    ----------
+    what
+        ORG/APP.
+    env
+        The environment.
+    yes
+        Do not ask.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
+    """
+    id_ = app_id(what)
+
+    async def ask(client: DeployClient) -> Deployment | None:
+        info = await client.app(env, id_.org, id_.app)
+        say(f"{id_} in {env}: revision {info.revision}, release {_short(info.release)}, {info.ready} replicas ready.")
+        say(f"{info.address} will no longer answer. Instances and their data are kept.")
+        if not yes and not confirm(f"Undeploy {id_} from {env}?"):
+            return None
+        return await client.undeploy(env, id_.org, id_.app)
+
+    _carry_out(ask, state, json_)
+
+
+def _release(
+    what: str, release: str | None, path: Path | None, as_: str | None, state: Path | None
+) -> tuple[str, str, str]:
+    """Org, app and digest of what is to be deployed; built when a folder is named."""
+    if release is not None and path is not None:
+        raise Failure("Say --release or --path, not both.")
+    if path is None and as_ is None and not Path(what).is_dir():
+        id_ = app_id(what)
+        return id_.org, id_.app, _known(f"{id_.org}/{id_.app}", release, state)
+    if path is not None:
+        built = make_release(path, what, state=state)
+    else:
+        built = make_release(Path(what), as_, state=state)
+    say(f"Built {built.release.repository} {_short(built.release.digest)}.")
+    return built.release.org, built.release.app, built.release.digest
+
+
+def _known(repository: str, release: str | None, state: Path | None) -> str:
+    """The digest given, or that of the newest release in the state folder's registry."""
+    from havn.cli.platform import state_folder
+    from havn.deploy.registry import RegistryError
+    from havn.deploy.registry.layout import LayoutRegistry
+    from havn.deploy.release.model import ARTIFACT
+    from havn.local.state import State
+
+    if release is not None:
+        if not _DIGEST.fullmatch(release):
+            raise Failure(f"{release[:80]} is not a digest: `havn build` prints one, sha256: and 64 digits.")
+        return release
+    try:
+        newest = LayoutRegistry(State(state_folder(state)).registry).newest(repository, ARTIFACT)
+    except RegistryError as error:
+        raise Failure(str(error)) from error
+    if newest is None:
+        raise Failure(f"There is no release of {repository} yet: name its folder with --path, or run `havn build`.")
+    return newest
+
+
+def _carry_out(ask: Callable[[DeployClient], Awaitable[Deployment | None]], state: Path | None, json_: bool) -> None:
+    """Ask for a change, show its events as they come, and end with its outcome."""
+    outcome = asyncio.run(_follow(ask, state))
+    if outcome is None:
+        say("Nothing was changed.")
+        return
+    if json_:
+        write_json(outcome)
+    if outcome.status != "succeeded":
+        raise Failure(
+            f"Revision {outcome.revision} of {outcome.org}/{outcome.app} failed, and what ran before runs on: "
+            f"{outcome.reason} See `havn logs {outcome.org}/{outcome.app}`."
+        )
+    if not json_:
+        write(f"{outcome.org}/{outcome.app} in {outcome.environment} is at revision {outcome.revision}.")
+
+
+async def _follow(ask: Callable[[DeployClient], Awaitable[Deployment | None]], state: Path | None) -> Deployment | None:
+    began = time.perf_counter()
+    async with control_plane(state) as client:
+        deployment = await ask(client)
+        if deployment is None:
+            return None
+        async for progress in client.follow(deployment):
+            for event in progress.events:
+                say(f"{time.perf_counter() - began:6.1f} s  {event.message}")
+            deployment = progress.deployment
+    return deployment
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]

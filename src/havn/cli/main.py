@@ -1,0 +1,48 @@
+"""The command `havn`. Each verb lives in a module of its own, imported when it is used, so that help is quick."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from havn import __version__
+
+# verb: where its function lives, and what it does in a line.
+_COMMANDS = {
+    "up": ("havn.cli.up:up", "Start the platform on this machine; Ctrl-C stops it."),
+    "new": ("havn.cli.new:new", "Make an app folder that runs."),
+    "dev": ("havn.cli.dev:dev", "Run an app from its folder, reloading it on every save."),
+    "check": ("havn.cli.check:check", "Read a whole app folder and report every problem."),
+    "build": ("havn.cli.build:build", "Make a signed release of an app."),
+    "deploy": ("havn.cli.deploy:deploy", "Put a release, or an app folder, into an environment."),
+    "ps": ("havn.cli.show:ps", "List apps: what was asked for, and what runs."),
+    "status": ("havn.cli.show:status", "Show one app in full, or how the platform is."),
+    "history": ("havn.cli.show:history", "List the changes to an app."),
+    "logs": ("havn.cli.logs:logs", "Show an app's log."),
+    "scale": ("havn.cli.deploy:scale", "Change the number of an app's replicas."),
+    "rollback": ("havn.cli.deploy:rollback", "Put an earlier release back."),
+    "undeploy": ("havn.cli.deploy:undeploy", "Stop an app and take it away; its data stay."),
+    "audit": ("havn.cli.show:audit", "Show who did what."),
+    "token": ("havn.cli.token:token", "Print the control plane's token."),
+    "doctor": ("havn.cli.doctor:doctor", "Find out why the platform does not run here."),
+    "policy": ("havn.cli.policy:app", "Test, lint, compare, replay and show app policies."),
+    "models": ("havn.cli.models:app", "Generate typed model classes from an app's JSON Schemas."),
+    "testdata": ("havn.cli.testdata:app", "Make and show synthetic people and companies."),
+}
+
+app = App(
+    name="havn",
+    version=__version__,
+    help="Run digital service apps for public bodies: on this machine, and in their clusters.",
+)
+for _name, (_where, _help) in _COMMANDS.items():
+    app.command(_where, name=_name, help=_help)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    from havn.cli.output import plainly
+
+    with plainly():
+        sys.exit(app())

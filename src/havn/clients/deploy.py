@@ -1,0 +1,123 @@
+"""Client of the control plane's API, used by the command line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from havn.clients import answers
+from havn.contracts.deploy import (
+    AppInfo,
+    AuditEntry,
+    Deployment,
+    DeploymentProgress,
+    DeployRequest,
+    LogEntry,
+    MachinePart,
+    ReleaseInfo,
+    RollbackRequest,
+    ScaleRequest,
+)
+from havn.kit.http import HttpClient, TransportError
+from havn.kit.problem import Problem
+
+T = TypeVar("T")
+_BASE = "/api/v1"
+_NAME = "The control plane"
+
+
+class DeployClient:
+    """Calls the control plane through `http` with the bearer `token`. Raises its `Problem`s."""
+
+    def __init__(self, http: HttpClient, token: str) -> None:
+        self._http = http
+        self._headers = {"authorization": f"Bearer {token}"}
+
+    async def deploy(self, request: DeployRequest) -> Deployment:
+        """Ask for a release to be deployed."""
+        return await self._send("POST", "/deployments", Deployment, request)
+
+    async def progress(self, deployment: int, *, after: int = 0, wait: int = 0) -> DeploymentProgress:
+        """A deployment and its events after the one numbered `after`; waits at most `wait` seconds for one."""
+        return await self._send("GET", f"/deployments/{deployment}", DeploymentProgress, after=after, wait=wait)
+
+    async def follow(self, deployment: Deployment) -> AsyncGenerator[DeploymentProgress, None]:
+        """The deployment's events as they come, until it has ended."""
+        after = 0
+        while True:
+            progress = await self.progress(deployment.id, after=after, wait=5)
+            yield progress
+            if progress.deployment.finished is not None:
+                return
+            after = progress.events[-1].number if progress.events else after
+
+    async def apps(self, *, environment: str | None = None, org: str | None = None) -> list[AppInfo]:
+        """What should run, and what does."""
+        return await self._send("GET", "/apps", list[AppInfo], environment=environment, org=org)
+
+    async def app(self, environment: str, org: str, app: str) -> AppInfo:
+        """One app; 404 when it is not deployed."""
+        return await self._send("GET", _path(environment, org, app), AppInfo)
+
+    async def undeploy(self, environment: str, org: str, app: str) -> Deployment:
+        """Ask for an app to be stopped and taken away; its data stay."""
+        return await self._send("DELETE", _path(environment, org, app), Deployment)
+
+    async def scale(self, environment: str, org: str, app: str, replicas: int) -> Deployment:
+        """Ask for another number of replicas."""
+        body = ScaleRequest(replicas=replicas)
+        return await self._send("POST", f"{_path(environment, org, app)}/scale", Deployment, body)
+
+    async def rollback(self, environment: str, org: str, app: str, revision: int | None) -> Deployment:
+        """Ask for the release of an earlier revision, or of the last different one."""
+        body = RollbackRequest(revision=revision)
+        return await self._send("POST", f"{_path(environment, org, app)}/rollback", Deployment, body)
+
+    async def history(self, environment: str, org: str, app: str) -> list[Deployment]:
+        """The changes to an app, newest first."""
+        return await self._send("GET", f"{_path(environment, org, app)}/history", list[Deployment])
+
+    async def releases(self, org: str, app: str) -> list[ReleaseInfo]:
+        """The releases of an app that were deployed."""
+        return await self._send("GET", f"/releases/{quote(org)}/{quote(app)}", list[ReleaseInfo])
+
+    async def audit(self, *, org: str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """The newest lines of the audit log."""
+        return await self._send("GET", "/audit", list[AuditEntry], org=org, limit=limit)
+
+    async def machine(self) -> list[MachinePart]:
+        """How the parts of an embedded platform are."""
+        return await self._send("GET", "/machine", list[MachinePart])
+
+    async def logs(
+        self, environment: str, org: str, app: str, *, lines: int, follow: bool
+    ) -> AsyncGenerator[LogEntry, None]:
+        """Log lines, and with `follow` those that come."""
+        path = f"{_BASE}{_path(environment, org, app)}/logs"
+        params = {"lines": lines, "follow": "true" if follow else "false"}
+        try:
+            async with self._http.stream("GET", path, params=params, headers=self._headers, timeout=None) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise answers.failure(response, of=_NAME)
+                async for line in response.aiter_lines():
+                    yield msgspec.json.decode(line, type=LogEntry)
+        except TransportError as error:
+            raise Problem(503, f"{_NAME} cannot be reached just now.", code="upstream_unavailable") from error
+
+    async def _send(self, method: str, path: str, type_: type[T], body: Any = None, **params: Any) -> T:
+        response = await self._http.request(
+            method,
+            f"{_BASE}{path}",
+            params={name: value for name, value in params.items() if value is not None} or None,
+            headers=self._headers,
+            content=None if body is None else msgspec.json.encode(body),
+        )
+        return answers.read(response, type_, of=_NAME)
+
+
+def _path(environment: str, org: str, app: str) -> str:
+    return f"/environments/{quote(environment, safe='')}/apps/{quote(org, safe='')}/{quote(app, safe='')}"
