@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from havn.appfolder import deployment, layouts, options, rules, settings
+from havn.appfolder.decoding import decode, error_path, error_text
 from havn.appfolder.deployment import EgressFile, HelmValues
 from havn.appfolder.files import Files, mapping
 from havn.appfolder.findings import AppFolderError, Finding
@@ -156,11 +157,8 @@ def read_metadata(files: Files) -> tuple[Application | None, dict[str, Any]]:
             )
         return None, {}
     raw = mapping(document.value)
-    try:
-        application = msgspec.convert(raw, Application)
-    except (msgspec.ValidationError, ValueError) as error:
-        # The checks say where; this is for those who only read.
-        files.report("error", "metadata.invalid", f"The application metadata cannot be used: {error}.", file, (1, 1))
+    application = decode(files, document, Application, "metadata.invalid")
+    if application is None:
         return None, raw
     if application.data_type(PDF_DATA_TYPE) is None:
         pdf = DataType(id=PDF_DATA_TYPE, allowed_content_types=["application/pdf"], max_count=0, min_count=0)
@@ -192,12 +190,9 @@ def read_texts(files: Files) -> dict[str, TextResource]:
         document = files.json(folder + name)
         if document is None:
             continue
-        try:
-            resource = msgspec.convert({"language": parts[1], **mapping(document.value)}, TextResource)
-        except (msgspec.ValidationError, ValueError) as error:
-            files.report("error", "texts.invalid", f"The texts cannot be used: {error}.", folder + name, (1, 1))
-            continue
-        found[parts[1]] = resource
+        resource = decode(files, document, TextResource, "texts.invalid", {"language": parts[1]})
+        if resource is not None:
+            found[parts[1]] = resource
     return found
 
 
@@ -213,7 +208,10 @@ def read_options(files: Files) -> dict[str, tuple[OptionItem, ...]]:
         try:
             found[options_id] = options.read(document.value)
         except (msgspec.ValidationError, ValueError) as error:
-            files.report("error", "options.invalid", f"The options cannot be used: {error}.", folder + name, (1, 1))
+            at = document.place(*error_path(str(error)))
+            files.report(
+                "error", "options.invalid", f"The options cannot be used: {error_text(str(error))}.", folder + name, at
+            )
     return found
 
 

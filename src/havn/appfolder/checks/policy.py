@@ -1,0 +1,106 @@
+"""`config/authorization/policy.xml`: read by the decision engine, and held against the app's own name and actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lxml import etree
+
+from havn.appfolder.checks.subject import Subject
+from havn.engines import xacml
+
+_NS = "{urn:oasis:names:tc:xacml:3.0:core:schema:wd-17}"
+_ACTION = "urn:oasis:names:tc:xacml:1.0:action:action-id"
+_ORG, _APP = "urn:altinn:org", "urn:altinn:app"
+_RESOURCE = "urn:oasis:names:tc:xacml:3.0:attribute-category:resource"
+
+
+def check(subject: Subject) -> frozenset[str] | None:
+    """Report what is wrong; gives the actions that some rule permits, None when that is not known."""
+    text = subject.files.text(subject.policy_file)
+    if text is None:
+        if not subject.files.exists(subject.policy_file):
+            subject.files.report(
+                "error", "policy.missing", "There is no config/authorization/policy.xml.", subject.policy_file
+            )
+        return None
+    content = text.encode()
+    try:
+        xacml.load_policy(content, source=subject.policy_file)
+    except xacml.PolicyError as error:
+        place = f" (rule {error.rule})" if error.rule else f" (policy {error.policy})" if error.policy else ""
+        line = error.line or 0
+        message = f"The policy is refused: {error.message.rstrip('.')}{place}."
+        subject.files.report("error", "policy.invalid", message, subject.policy_file, (line, 1 if line else 0))
+        return None
+    root = etree.fromstring(content, _parser())
+    _resource(subject, root)
+    permitted = _permitted(root)
+    if permitted is not None:
+        for action in ("instantiate", "read"):
+            if action not in permitted and "write" in _needed(subject):
+                subject.files.report(
+                    "warning",
+                    "policy.action-missing",
+                    f"No rule permits {action!r}, so nobody can {'start an instance' if action[0] == 'i' else 'read'}.",
+                    subject.policy_file,
+                    (int(root.sourceline or 1), 1),
+                )
+    return permitted
+
+
+def _parser() -> Any:
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+
+
+def _needed(subject: Subject) -> set[str]:
+    tasks = subject.process.tasks if subject.process else ()
+    return {action for task in tasks for action in task.next_actions}
+
+
+def _matches(node: Any) -> list[tuple[str, str, str, int]]:
+    """Category, attribute id, value and line of every match below a node."""
+    found = []
+    for match in node.iter(f"{_NS}Match"):
+        value, designator = match.find(f"{_NS}AttributeValue"), match.find(f"{_NS}AttributeDesignator")
+        if value is not None and designator is not None:
+            found.append(
+                (
+                    designator.get("Category") or "",
+                    designator.get("AttributeId") or "",
+                    (value.text or "").strip(),
+                    int(value.sourceline or 0),
+                )
+            )
+    return found
+
+
+def _resource(subject: Subject, root: Any) -> None:
+    own = subject.app_id
+    if own is None:
+        return
+    for category, attribute, value, line in _matches(root):
+        if category != _RESOURCE or attribute not in (_ORG, _APP):
+            continue
+        wanted = own.org if attribute == _ORG else own.app
+        if value.lower() != wanted.lower() and "[" not in value:
+            what = "org" if attribute == _ORG else "app"
+            subject.files.report(
+                "error",
+                "policy.app-mismatch",
+                f"The rule is for the {what} {value!r}, but this app's {what} is {wanted!r}, so it never applies.",
+                subject.policy_file,
+                (line, 1),
+            )
+
+
+def _permitted(root: Any) -> frozenset[str] | None:
+    actions: set[str] = set()
+    for rule in root.iter(f"{_NS}Rule"):
+        if rule.get("Effect") != "Permit":
+            continue
+        named = {value for _, attribute, value, _ in _matches(rule) if attribute == _ACTION}
+        if not named:
+            return None  # a rule for every action
+        actions |= named
+    return frozenset(actions)
