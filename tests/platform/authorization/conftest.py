@@ -83,7 +83,7 @@ def rule(
 def level(value: int, owner: int | None = None) -> str:
     def one(number: int, category: str) -> str:
         return (
-            f'<ObligationExpression ObligationId="urn:altinn:obligation:authenticationLevel{number}" FulfillOn="Permit">'
+            f'<ObligationExpression ObligationId="urn:altinn:obligation:level{number}" FulfillOn="Permit">'
             f'<AttributeAssignmentExpression AttributeId="urn:altinn:obligation{number}" Category="{category}">'
             f'<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#integer">{value if number == 1 else owner}'
             "</AttributeValue></AttributeAssignmentExpression></ObligationExpression>"
