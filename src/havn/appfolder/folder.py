@@ -259,7 +259,7 @@ def _read(files: Files, environment: str) -> AppFolder:
         process, faults = bpmn.reading.examine(process_xml.encode())
         for fault in faults:
             if fault.severity == "error":
-                files.report("error", fault.code, fault.message, process_file, (fault.line, 1))
+                files.report("error", fault.code, fault.message, process_file, (fault.line, fault.column))
     policy_file = f"{files.app}config/authorization/policy.xml"
     policy = files.text(policy_file)
     if policy is None and metadata is not None:

@@ -26,7 +26,7 @@ def check(subject: Subject, layout_set: LayoutSet, placed: Placed, ids: Mapping[
     if kind is None:
         near = get_close_matches(component.type, [*catalogue.KINDS, *catalogue.ALIASES], 1, 0.6)
         subject.error(
-            "layout.component-type-unknown",
+            "layout.component-type",
             f"There is no component type {component.type!r}.",
             placed.document,
             (*placed.path, "type"),

@@ -291,9 +291,9 @@ def _page(subject: Subject, layout_set: LayoutSet, page: str, document: Document
         if not isinstance(raw, dict):
             subject.error("layout.component-invalid", "A component is an object.", document, path)
             continue
-        for member in ("id", "type"):
+        for member, code in (("id", "layout.component-id"), ("type", "layout.component-type")):
             if not isinstance(raw.get(member), str) or not raw[member]:
-                subject.error(f"layout.component-{member}", f"The component has no {member}.", document, path)
+                subject.error(code, f"The component has no {member}.", document, path)
         own_id = raw.get("id")
         if isinstance(own_id, str) and own_id and not _ID.fullmatch(own_id):
             subject.error(

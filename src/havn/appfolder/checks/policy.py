@@ -8,6 +8,7 @@ from lxml import etree
 
 from havn.appfolder.checks.subject import Subject
 from havn.engines import xacml
+from havn.engines.process.places import Places
 
 _NS = "{urn:oasis:names:tc:xacml:3.0:core:schema:wd-17}"
 _ACTION = "urn:oasis:names:tc:xacml:1.0:action:action-id"
@@ -34,7 +35,8 @@ def check(subject: Subject) -> frozenset[str] | None:
         subject.files.report("error", "policy.invalid", message, subject.policy_file, (line, 1 if line else 0))
         return None
     root = etree.fromstring(content, _parser())
-    _resource(subject, root)
+    places = Places(content, root)
+    _resource(subject, root, places)
     permitted = _permitted(root)
     if permitted is not None:
         for action in ("instantiate", "read"):
@@ -44,7 +46,7 @@ def check(subject: Subject) -> frozenset[str] | None:
                     "policy.action-missing",
                     f"No rule permits {action!r}, so nobody can {'start an instance' if action[0] == 'i' else 'read'}.",
                     subject.policy_file,
-                    (int(root.sourceline or 1), 1),
+                    places.of(root),
                 )
     return permitted
 
@@ -58,8 +60,8 @@ def _needed(subject: Subject) -> set[str]:
     return {action for task in tasks for action in task.next_actions}
 
 
-def _matches(node: Any) -> list[tuple[str, str, str, int]]:
-    """Category, attribute id, value and line of every match below a node."""
+def _matches(node: Any) -> list[tuple[str, str, str, Any]]:
+    """Category, attribute id, value and value element of every match below a node."""
     found = []
     for match in node.iter(f"{_NS}Match"):
         value, designator = match.find(f"{_NS}AttributeValue"), match.find(f"{_NS}AttributeDesignator")
@@ -69,17 +71,17 @@ def _matches(node: Any) -> list[tuple[str, str, str, int]]:
                     designator.get("Category") or "",
                     designator.get("AttributeId") or "",
                     (value.text or "").strip(),
-                    int(value.sourceline or 0),
+                    value,
                 )
             )
     return found
 
 
-def _resource(subject: Subject, root: Any) -> None:
+def _resource(subject: Subject, root: Any, places: Places) -> None:
     own = subject.app_id
     if own is None:
         return
-    for category, attribute, value, line in _matches(root):
+    for category, attribute, value, node in _matches(root):
         if category != _RESOURCE or attribute not in (_ORG, _APP):
             continue
         wanted = own.org if attribute == _ORG else own.app
@@ -90,7 +92,7 @@ def _resource(subject: Subject, root: Any) -> None:
                 "policy.app-mismatch",
                 f"The rule is for the {what} {value!r}, but this app's {what} is {wanted!r}, so it never applies.",
                 subject.policy_file,
-                (line, 1),
+                places.of(node),
             )
 
 

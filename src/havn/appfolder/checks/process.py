@@ -8,7 +8,7 @@ from havn.appfolder.checks.expressions import Scope
 from havn.appfolder.checks.schema import names_of
 from havn.appfolder.checks.subject import Subject
 from havn.engines import expressions
-from havn.engines.process import Task
+from havn.engines.process import ExclusiveGateway, Flow, Task
 
 _KNOWN = frozenset(
     {"data", "confirmation", "feedback", "signing", "payment", "pdf", "subformPdf", "eFormidling", "fiksArkiv"}
@@ -30,7 +30,7 @@ def check(subject: Subject, permitted: frozenset[str] | None) -> None:
                 "process.layout-set-missing",
                 f"No layout set draws the task {task.id!r}.",
                 subject.process_file,
-                (task.line, 1),
+                (task.line, task.column),
                 "Name the task in ui/layout-sets.json." if subject.is_v8 else f"Make the folder ui/{task.id}/.",
             )
         _type(subject, task)
@@ -43,7 +43,7 @@ def check(subject: Subject, permitted: frozenset[str] | None) -> None:
                     subject,
                     "code.action-missing",
                     f"There is no code for the action {action.id!r}.",
-                    task.line,
+                    task,
                     f'Write a function with @action("{action.id}") in logic/hooks.py.',
                     warning=True,
                 )
@@ -53,7 +53,7 @@ def check(subject: Subject, permitted: frozenset[str] | None) -> None:
                 subject,
                 "process.data-type-unknown",
                 f"There is no form data type {gateway.connected_data_type!r} for the gateway to read.",
-                gateway.line,
+                gateway,
             )
         flows = process.outgoing(gateway.id)
         undecided = len(flows) > 1 and not gateway.default and all(flow.condition is None for flow in flows)
@@ -61,17 +61,25 @@ def check(subject: Subject, permitted: frozenset[str] | None) -> None:
             _report(
                 subject,
                 "process.gateway-undecided",
-                f"Nothing decides which flow is taken at the gateway {gateway.id!r}: no condition, no default, no code.",
-                gateway.line,
+                f"Nothing decides at the gateway {gateway.id!r}: it has no condition, no default flow and no code.",
+                gateway,
                 f'Give the flows conditions, or write a function with @gateway("{gateway.id}") in logic/hooks.py.',
                 warning=True,
             )
     _conditions(subject)
 
 
-def _report(subject: Subject, code: str, message: str, line: int, hint: str = "", *, warning: bool = False) -> None:
+def _report(
+    subject: Subject,
+    code: str,
+    message: str,
+    at: Task | ExclusiveGateway | Flow,
+    hint: str = "",
+    *,
+    warning: bool = False,
+) -> None:
     severity = "warning" if warning else "error"
-    subject.files.report(severity, code, message, subject.process_file, (line, 1), hint)  # type: ignore[arg-type]
+    subject.files.report(severity, code, message, subject.process_file, (at.line, at.column), hint)  # type: ignore[arg-type]
 
 
 def _type(subject: Subject, task: Task) -> None:
@@ -80,7 +88,7 @@ def _type(subject: Subject, task: Task) -> None:
             subject,
             "process.service-task",
             f"The task {task.id!r} is of type {task.task_type}, so it must be a serviceTask.",
-            task.line,
+            task,
         )
     if task.task_type and task.task_type not in _KNOWN:
         kind = "service_task" if task.service else "task_start"
@@ -91,7 +99,7 @@ def _type(subject: Subject, task: Task) -> None:
             subject,
             "process.task-type-unknown",
             f"{task.task_type!r} is not a type of task that Havn knows, so the task {task.id!r} needs code.",
-            task.line,
+            task,
             f'Write a function with @{kind}("{argument}") in logic/hooks.py.',
             warning=True,
         )
@@ -107,7 +115,7 @@ def _references(subject: Subject, task: Task) -> None:
                 "process.signature-config",
                 f"The signing task {task.id!r} does not say what is signed (dataTypesToSign) and where signatures go "
                 "(signatureDataType).",
-                task.line,
+                task,
             )
     if task.signature is not None:
         named += [("dataTypesToSign", name) for name in task.signature.data_types_to_sign]
@@ -118,7 +126,7 @@ def _references(subject: Subject, task: Task) -> None:
             ("signingPdfDataType", task.signature.signing_pdf_data_type),
         ]
     if task.task_type == "payment" and task.payment is None:
-        _report(subject, "process.payment-config", f"The payment task {task.id!r} has no paymentConfig.", task.line)
+        _report(subject, "process.payment-config", f"The payment task {task.id!r} has no paymentConfig.", task)
     if task.payment is not None:
         named += [
             ("paymentDataType", task.payment.data_type),
@@ -133,7 +141,7 @@ def _references(subject: Subject, task: Task) -> None:
                 "process.data-type-unknown",
                 f"{member} of the task {task.id!r} names the data type {name!r}, which is not in the application "
                 "metadata.",
-                task.line,
+                task,
             )
     for other in task.pdf.task_ids if task.pdf else ():
         if other not in subject.task_ids:
@@ -141,7 +149,7 @@ def _references(subject: Subject, task: Task) -> None:
                 subject,
                 "process.task-unknown",
                 f"The PDF of {task.id!r} is of {other!r}, which is no task.",
-                task.line,
+                task,
             )
 
 
@@ -159,7 +167,7 @@ def _actions(subject: Subject, task: Task, permitted: frozenset[str]) -> None:
                 "process.action-not-permitted",
                 f"No rule of the policy permits {' or '.join(map(repr, actions))}, which {what} the task {task.id!r} "
                 "needs.",
-                task.line,
+                task,
                 "Add the action to a rule in config/authorization/policy.xml.",
                 warning=True,
             )
@@ -178,15 +186,15 @@ def _conditions(subject: Subject) -> None:
                 subject,
                 "process.condition",
                 f"The flow {flow.id!r} has a condition, but does not leave a gateway, so it is never asked.",
-                flow.line,
+                flow,
                 warning=True,
             )
         for _, name, arguments in expressions.calls(flow.condition.source):
             if name == "dataModel" and arguments and isinstance(arguments[0], str):
-                _path(subject, flow.line, arguments, scope)
+                _path(subject, flow, arguments, scope)
 
 
-def _path(subject: Subject, line: int, arguments: list[object], scope: Scope) -> None:
+def _path(subject: Subject, flow: Flow, arguments: list[object], scope: Scope) -> None:
     data_type = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], str) else scope.data_type
     schema = subject.schemas.get(data_type) if data_type else None
     if schema is None:
@@ -197,6 +205,6 @@ def _path(subject: Subject, line: int, arguments: list[object], scope: Scope) ->
             subject,
             "expression.path-unknown",
             f"The model {data_type!r} has no {arguments[0]!r}.",
-            line,
+            flow,
             f"Did you mean {found.near!r}?" if found.near else "",
         )

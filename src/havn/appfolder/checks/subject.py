@@ -54,9 +54,7 @@ class Subject:
         process, faults = bpmn.reading.examine(text.encode())
         for fault in faults:
             severity: Severity = "warning" if fault.severity == "warning" else "error"
-            self.files.report(
-                severity, fault.code, fault.message, self.process_file, (fault.line, 1 if fault.line else 0)
-            )
+            self.files.report(severity, fault.code, fault.message, self.process_file, (fault.line, fault.column))
         return process
 
     def report(

@@ -16,6 +16,7 @@ class Fault(msgspec.Struct, frozen=True):
     element: str | None = None
     """Id of the element it is about."""
     severity: str = "error"
+    column: int = 0
 
 
 class ProcessError(ValueError):

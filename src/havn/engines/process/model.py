@@ -97,6 +97,7 @@ class StartEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str | None = None
     line: int = 0
+    column: int = 0
 
 
 class EndEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +106,7 @@ class EndEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str | None = None
     line: int = 0
+    column: int = 0
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str | None = None
     line: int = 0
+    column: int = 0
     task_type: str = ""
     service: bool = False
     actions: tuple[Action, ...] = ()
@@ -138,6 +141,7 @@ class ExclusiveGateway(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str | None = None
     line: int = 0
+    column: int = 0
     default: str | None = None
     """Id of the flow taken when nothing else decides."""
     connected_data_type: str | None = None
@@ -155,6 +159,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     condition: Expression | None = None
     line: int = 0
+    column: int = 0
 
 
 Evaluate = Callable[[Expression, ExclusiveGateway], bool]

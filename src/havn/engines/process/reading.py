@@ -26,6 +26,10 @@ from havn.engines.process.model import (
     SubformPdfConfig,
     Task,
 )
+from havn.engines.process.places import Places
+
+Place = tuple[int, int]
+"""Line and column, from 1."""
 
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 ALTINN = "http://altinn.no/process"
@@ -75,100 +79,110 @@ class _Reader:
         self.faults: list[Fault] = []
         self.elements: dict[str, Element] = {}
         self.flows: dict[str, Flow] = {}
+        self._places: Places | None = None
 
     def document(self, xml: bytes) -> Process | None:
         if len(xml) > MAX_BYTES:
-            self._fault("process.syntax", f"The file is more than {MAX_BYTES // 1024 // 1024} MiB.", 0)
+            self._fault("process.syntax", f"The file is more than {MAX_BYTES // 1024 // 1024} MiB.", (0, 0))
             return None
         parser = etree.XMLParser(
             resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
             remove_comments=True, remove_pis=True,
         )  # fmt: skip
-        root = etree.fromstring(xml.removeprefix(b"\xef\xbb\xbf").lstrip(), parser)
-        # Blank lines before the declaration are not XML, but taken away above; the lines must still be right.
-        self._skipped = len(xml) - len(xml.removeprefix(b"\xef\xbb\xbf").lstrip())
-        self._shift = xml[: self._skipped].count(b"\n")
+        xml = xml.removeprefix(b"\xef\xbb\xbf")
+        root = etree.fromstring(xml, parser)
         if root.getroottree().docinfo.internalDTD is not None:
-            self._fault("process.syntax", "The file has a document type declaration, which is not allowed.", 1)
+            self._fault("process.syntax", "The file has a document type declaration, which is not allowed.", (1, 1))
             return None
+        self._places = Places(xml, root)
         if root.tag != f"{_B}definitions":
-            self._fault("process.syntax", "The file's root is not <definitions> of BPMN 2.0.", self._line(root))
+            self._fault("process.syntax", "The file's root is not <definitions> of BPMN 2.0.", self._place(root))
             return None
         processes = root.findall(f"{_B}process")
         if len(processes) != 1:
-            line = self._line(processes[1] if len(processes) > 1 else root)
-            self._fault("process.count", f"The file has {len(processes)} processes; exactly one is read.", line)
+            place = self._place(processes[1] if len(processes) > 1 else root)
+            self._fault("process.count", f"The file has {len(processes)} processes; exactly one is read.", place)
             if not processes:
                 return None
         self._process(processes[0])
         self._connect()
         return Process(id=processes[0].get("id") or "", elements=self.elements, flows=self.flows)
 
-    def _line(self, node: Any) -> int:
-        return int(node.sourceline or 0) + getattr(self, "_shift", 0)
+    def _place(self, node: Any) -> Place:
+        return self._places.of(node) if self._places is not None else (0, 0)
 
-    def _fault(self, code: str, message: str, line: int, element: str | None = None, severity: str = "error") -> None:
-        self.faults.append(Fault(code, message, line, element, severity))
+    def _fault(
+        self, code: str, message: str, place: Place, element: str | None = None, severity: str = "error"
+    ) -> None:
+        self.faults.append(Fault(code, message, place[0], element, severity, place[1]))
 
     def _process(self, process: Any) -> None:
         for number, node in enumerate(process):
             if number >= MAX_ELEMENTS:
-                self._fault("process.syntax", f"The process has more than {MAX_ELEMENTS} elements.", self._line(node))
+                self._fault("process.syntax", f"The process has more than {MAX_ELEMENTS} elements.", self._place(node))
                 return
             if not isinstance(node.tag, str) or not node.tag.startswith(_B):
                 continue
             kind = node.tag.removeprefix(_B)
             if kind in _SILENT:
                 continue
-            line = self._line(node)
+            place = self._place(node)
             own_id = node.get("id") or ""
             if not own_id:
-                self._fault("process.id-missing", f"The {kind} has no id.", line)
+                self._fault("process.id-missing", f"The {kind} has no id.", place)
                 continue
             if own_id in self.elements or own_id in self.flows:
-                self._fault("process.id-twice", f"The id {own_id!r} is used twice.", line, own_id)
+                self._fault("process.id-twice", f"The id {own_id!r} is used twice.", place, own_id)
                 continue
             if kind == "sequenceFlow":
-                self._flow(node, own_id, line)
-            elif (element := self._element(node, kind, own_id, line)) is not None:
+                self._flow(node, own_id, place)
+            elif (element := self._element(node, kind, own_id, place)) is not None:
                 self.elements[own_id] = element
 
-    def _element(self, node: Any, kind: str, own_id: str, line: int) -> Element | None:
+    def _element(self, node: Any, kind: str, own_id: str, place: Place) -> Element | None:
         name = node.get("name")
         if kind == "startEvent":
-            return StartEvent(id=own_id, name=name, line=line)
+            return StartEvent(id=own_id, name=name, line=place[0], column=place[1])
         if kind == "endEvent":
-            return EndEvent(id=own_id, name=name, line=line)
+            return EndEvent(id=own_id, name=name, line=place[0], column=place[1])
         if kind == "exclusiveGateway":
             extension = node.find(f"{_B}extensionElements/{_A}gatewayExtension")
             connected = _text(extension, "connectedDataTypeId") if extension is not None else None
             return ExclusiveGateway(
-                id=own_id, name=name, line=line, default=node.get("default"), connected_data_type=connected
+                id=own_id,
+                name=name,
+                line=place[0],
+                column=place[1],
+                default=node.get("default"),
+                connected_data_type=connected,
             )
         if kind in ("task", "serviceTask"):
-            return self._task(node, own_id, line, service=kind == "serviceTask")
+            return self._task(node, own_id, place, service=kind == "serviceTask")
         self._fault(
             "process.element-unsupported",
             f"A {kind} is not supported; tasks, service tasks, exclusive gateways, start and end events are.",
-            line,
+            place,
             own_id,
         )
         return None
 
-    def _task(self, node: Any, own_id: str, line: int, *, service: bool) -> Task:
+    def _task(self, node: Any, own_id: str, place: Place, *, service: bool) -> Task:
         extension = node.find(f"{_B}extensionElements/{_A}taskExtension")
         task_type = _text(extension, "taskType") if extension is not None else None
         if not task_type:
             # Older files name the type on the task itself.
             task_type = node.get(f"{_A}tasktype") or node.get(f"{_A}taskType") or ""
         if not task_type:
-            self._fault("process.task-type-missing", f"The task {own_id!r} has no altinn:taskType.", line, own_id)
+            self._fault("process.task-type-missing", f"The task {own_id!r} has no altinn:taskType.", place, own_id)
         if extension is None:
-            return Task(id=own_id, name=node.get("name"), line=line, task_type=task_type, service=service)
+            return Task(
+                id=own_id, name=node.get("name"), line=place[0], column=place[1], task_type=task_type, service=service
+            )
         return Task(
             id=own_id,
             name=node.get("name"),
-            line=line,
+            line=place[0],
+            column=place[1],
             task_type=task_type,
             service=service,
             actions=tuple(self._actions(extension, own_id)),
@@ -184,13 +198,13 @@ class _Reader:
             action = (node.text or "").strip()
             kind = node.get("type") or node.get(f"{_A}type") or "processAction"
             if not action:
-                self._fault("process.action-invalid", "The action has no id.", self._line(node), task)
+                self._fault("process.action-invalid", "The action has no id.", self._place(node), task)
                 continue
             if kind not in ("processAction", "serverAction"):
                 self._fault(
                     "process.action-invalid",
                     f"The action {action!r} has the type {kind!r}; it is processAction or serverAction.",
-                    self._line(node),
+                    self._place(node),
                     task,
                 )
                 continue
@@ -204,7 +218,7 @@ class _Reader:
             self._fault(
                 "process.signature-config",
                 "signeeProviderId and signeeStatesDataTypeId are given together, or neither is.",
-                self._line(node),
+                self._place(node),
                 task,
             )
         return SignatureConfig(
@@ -228,7 +242,7 @@ class _Reader:
             self._fault(
                 "process.payment-config",
                 "paymentConfig needs both paymentDataType and paymentReceiptPdfDataType.",
-                self._line(node),
+                self._place(node),
                 task,
             )
         return config
@@ -281,31 +295,33 @@ class _Reader:
             self._fault(
                 "process.environment-unknown",
                 f"There is no environment {written!r}.",
-                self._line(node),
+                self._place(node),
                 task,
                 "warning",
             )
         return kind
 
-    def _flow(self, node: Any, own_id: str, line: int) -> None:
+    def _flow(self, node: Any, own_id: str, place: Place) -> None:
         source, target = node.get("sourceRef"), node.get("targetRef")
         if not source or not target:
-            self._fault("process.flow-end-missing", f"The flow {own_id!r} lacks sourceRef or targetRef.", line, own_id)
+            self._fault("process.flow-end-missing", f"The flow {own_id!r} lacks sourceRef or targetRef.", place, own_id)
             return
         condition = None
         expression = node.find(f"{_B}conditionExpression")
         if expression is not None and (text := (expression.text or "").strip()):
-            condition = self._condition(text, self._line(expression), own_id)
-        self.flows[own_id] = Flow(id=own_id, source=source, target=target, condition=condition, line=line)
+            condition = self._condition(text, self._place(expression), own_id)
+        self.flows[own_id] = Flow(
+            id=own_id, source=source, target=target, condition=condition, line=place[0], column=place[1]
+        )
 
-    def _condition(self, text: str, line: int, flow: str) -> expressions.Expression | None:
+    def _condition(self, text: str, place: Place, flow: str) -> expressions.Expression | None:
         try:
             return expressions.compile(json.loads(text))
         except json.JSONDecodeError as error:
             message = f"The condition is not JSON: {error.msg}."
         except (RecursionError, ValueError) as error:
             message = f"The condition cannot be used: {error}."
-        self._fault("process.condition", message, line, flow)
+        self._fault("process.condition", message, place, flow)
         return None
 
     def _connect(self) -> None:
@@ -315,16 +331,16 @@ class _Reader:
                 if end not in self.elements:
                     self._fault(
                         "process.flow-end-missing", f"The flow {flow.id!r} names {end!r}, which is not there.",
-                        flow.line, flow.id,
+                        (flow.line, flow.column), flow.id,
                     )  # fmt: skip
                     self.flows.pop(flow.id, None)
         process = Process(id="", elements=self.elements, flows=self.flows)
         starts = [element for element in self.elements.values() if isinstance(element, StartEvent)]
         if len(starts) != 1:
-            line = starts[1].line if len(starts) > 1 else 0
-            self._fault("process.start-count", f"The process has {len(starts)} start events; one is expected.", line)
+            place = (starts[1].line, starts[1].column) if len(starts) > 1 else (0, 0)
+            self._fault("process.start-count", f"The process has {len(starts)} start events; one is expected.", place)
         if not process.end_events:
-            self._fault("process.end-missing", "The process has no end event.", 0)
+            self._fault("process.end-missing", "The process has no end event.", (0, 0))
         reachable = process.reachable()
         for element in self.elements.values():
             self._outgoing(process, element)
@@ -332,7 +348,7 @@ class _Reader:
                 self._fault(
                     "process.unreachable",
                     f"Nothing leads from the start to {element.id!r}.",
-                    element.line,
+                    (element.line, element.column),
                     element.id,
                     "warning",
                 )
@@ -342,27 +358,27 @@ class _Reader:
         if isinstance(element, EndEvent):
             if flows:
                 self._fault(
-                    "process.outgoing-count", f"The end event {element.id!r} has an outgoing flow.", element.line,
+                    "process.outgoing-count", f"The end event {element.id!r} has an outgoing flow.", (element.line, element.column),
                     element.id,
                 )  # fmt: skip
         elif isinstance(element, ExclusiveGateway):
             if not flows:
                 self._fault(
-                    "process.outgoing-count", f"The gateway {element.id!r} has no outgoing flow.", element.line,
+                    "process.outgoing-count", f"The gateway {element.id!r} has no outgoing flow.", (element.line, element.column),
                     element.id,
                 )  # fmt: skip
             if element.default and all(flow.id != element.default for flow in flows):
                 self._fault(
                     "process.gateway-default",
                     f"The gateway's default flow {element.default!r} does not leave it.",
-                    element.line,
+                    (element.line, element.column),
                     element.id,
                 )
         elif len(flows) != 1:
             self._fault(
                 "process.outgoing-count",
                 f"{element.id!r} has {len(flows)} outgoing flows; one is expected.",
-                element.line,
+                (element.line, element.column),
                 element.id,
             )
 
