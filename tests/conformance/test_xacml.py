@@ -7,6 +7,7 @@ request must be.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,11 @@ def test_case(folder: Path) -> None:
     _compare(etree.fromstring(answer), etree.fromstring(response_file.read_bytes()))
     for request, result in zip(asked.requests, policy.decide_many(asked.requests), strict=True):
         assert result.decision is policy.decide(request).decision
+        explanation = policy.explain(request)
+        # The explanation walks the policy on its own; it must come to the same.
+        walked = explanation.trace.value if explanation.trace else "Indeterminate"
+        assert walked.partition("{")[0] == result.decision.value
+        json.dumps(explanation.to_json())
 
 
 def _policy(folder: Path) -> xacml.CompiledPolicy:

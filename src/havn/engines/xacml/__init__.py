@@ -13,9 +13,12 @@ Standards: OASIS XACML 3.0 core (with errata 01), multiple decision profile 1.0,
 """
 
 from havn.engines.xacml import json_profile, xml_profile
+from havn.engines.xacml.cache import PolicyCache
 from havn.engines.xacml.engine import CompiledPolicy, combined, compile_policy, decide
 from havn.engines.xacml.errors import MissingAttribute, PolicyError, RequestError
+from havn.engines.xacml.explanation import Explanation
 from havn.engines.xacml.limits import Limits
+from havn.engines.xacml.lint import Finding, Surroundings, lint
 from havn.engines.xacml.loader import load_policy
 from havn.engines.xacml.model import (
     Assignment,
@@ -32,6 +35,7 @@ from havn.engines.xacml.model import (
 )
 from havn.engines.xacml.policy import Policy, PolicyDocument, PolicySet, Reference, Rule
 from havn.engines.xacml.references import Resolver, repository
+from havn.engines.xacml.tables import PolicyDiff, PolicyTable, diff, table
 
 __all__ = [
     "Assignment",
@@ -41,14 +45,19 @@ __all__ = [
     "Decision",
     "DecisionRequest",
     "Effect",
+    "Explanation",
+    "Finding",
     "Limits",
     "MissingAttribute",
     "Obligation",
     "Policy",
+    "PolicyCache",
+    "PolicyDiff",
     "PolicyDocument",
     "PolicyError",
     "PolicyIdentifier",
     "PolicySet",
+    "PolicyTable",
     "Reference",
     "Request",
     "RequestError",
@@ -56,11 +65,15 @@ __all__ = [
     "Result",
     "Rule",
     "Status",
+    "Surroundings",
     "combined",
     "compile_policy",
     "decide",
+    "diff",
     "json_profile",
+    "lint",
     "load_policy",
     "repository",
+    "table",
     "xml_profile",
 ]

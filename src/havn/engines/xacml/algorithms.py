@@ -30,7 +30,7 @@ ONLY_ONE_APPLICABLE: Final = "only-one-applicable"
 ON_PERMIT_APPLY_SECOND: Final = "on-permit-apply-second"
 
 
-def _algorithms(kind: str) -> Mapping[str, Algorithm]:
+def _algorithms(kind: str) -> dict[str, Algorithm]:
     found: list[Algorithm] = []
     for name in (DENY_OVERRIDES, PERMIT_OVERRIDES):
         found += [

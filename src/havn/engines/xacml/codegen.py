@@ -115,9 +115,9 @@ class Codegen:
             case Selector():
                 return Code(f"select(x, {self.constant(e)})", fails=True)
             case VariableReference():
-                return self.variable(e)
+                return self._variable(e)
             case Apply():
-                return self.apply(e, depth + 1)
+                return self._apply(e, depth + 1)
             case FunctionReference():
                 return Code(self.constant(e.function), fails=False)
 
@@ -136,7 +136,7 @@ class Codegen:
         """The name of the constant under which a designator's bag is kept."""
         return self.constant(d.key)
 
-    def variable(self, e: VariableReference) -> Code:
+    def _variable(self, e: VariableReference) -> Code:
         known = self.variable_names.get(e.id)
         if known is None:
             outer, self.fetched = self.fetched, {}
@@ -146,7 +146,7 @@ class Codegen:
         # The function is the key: policies of one set may use the same variable names.
         return Code(f"variable(x, {known[0]}, {known[0]})", known[1])
 
-    def apply(self, e: Apply, depth: int) -> Code:
+    def _apply(self, e: Apply, depth: int) -> Code:
         function, first = e.function, e.arguments[0] if e.arguments else None
         if isinstance(first, FunctionReference):
             rest = [self.expression(a, depth) for a in e.arguments[1:]]
@@ -159,7 +159,7 @@ class Codegen:
         codes = [self.expression(a, depth) for a in e.arguments]
         fails = function.fails or any(c.fails for c in codes)
         if function.lazy:
-            return self.lazy(function.lazy, codes)
+            return self._lazy(function.lazy, codes)
         if function.id in text.REGEXP_MATCHES and isinstance(first, Literal):
             test = self.constant(evaluation.matcher(first.value))
             return Code(f"{test}({codes[1].source})", codes[1].fails)
@@ -172,7 +172,7 @@ class Codegen:
             sources.insert(0, "x")
         return Code(f"{self.constant(function.call)}({', '.join(sources)})", fails)
 
-    def lazy(self, kind: str, codes: list[Code]) -> Code:
+    def _lazy(self, kind: str, codes: list[Code]) -> Code:
         if kind == "n-of":
             return Code(f"n_of({codes[0].source}, {_thunks(codes[1:])})", fails=True)
         return _all(codes) if kind == "and" else _any(codes)
@@ -181,12 +181,12 @@ class Codegen:
 
     def target(self, target: Target) -> Code:
         """Source for whether a target matches."""
-        return _all([self.any_of(a) for a in target])
+        return _all([self._any_of(a) for a in target])
 
-    def any_of(self, any_of: AnyOf) -> Code:
-        return _any([self.all_of(a) for a in any_of])
+    def _any_of(self, any_of: AnyOf) -> Code:
+        return _any([self._all_of(a) for a in any_of])
 
-    def all_of(self, all_of: AllOf) -> Code:
+    def _all_of(self, all_of: AllOf) -> Code:
         return _all([self.match(m) for m in all_of])
 
     def match(self, m: Match) -> Code:

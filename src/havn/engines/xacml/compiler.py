@@ -30,12 +30,12 @@ class Compiler:
             part = self.references[part]
         known = self.nodes.get(id(part))
         if known is None:
-            known = self.nodes[id(part)] = self.policy(part) if isinstance(part, Policy) else self.policy_set(part)
+            known = self.nodes[id(part)] = self._policy(part) if isinstance(part, Policy) else self._policy_set(part)
         return known
 
-    def policy(self, policy: Policy) -> Node:
+    def _policy(self, policy: Policy) -> Node:
         identifier = PolicyIdentifier(policy.id, policy.version)
-        if policy.algorithm.name not in {"only-one-applicable"} and dispatch.is_plain(policy):
+        if dispatch.is_plain(policy):
             return self.plain(policy, identifier)
         codegen = Codegen(policy.variables)
         rules = [_rule(codegen, policy, rule) for rule in policy.rules]
@@ -81,7 +81,7 @@ class Compiler:
 
         return Node(evaluate, _target_test(policy.target))
 
-    def policy_set(self, policy_set: PolicySet) -> Node:
+    def _policy_set(self, policy_set: PolicySet) -> Node:
         codegen = Codegen()
         target = codegen.function(codegen.target(policy_set.target)) if policy_set.target else None
         duties = _Duties(codegen, policy_set.obligations, policy_set.advice)
@@ -182,6 +182,7 @@ class _Duties:
                 ]
 
     def constant(self, effect: Effect) -> Made | None:
+        """What is the same for every request, if it is."""
         return self.constants.get(effect)
 
     def bound(self, namespace: dict[str, Any]) -> Callable[[Evaluation, Effect], Made]:
@@ -238,7 +239,7 @@ def _node(
         if failure is not None:
             weak = {PERMIT: IND_P, DENY: IND_D}.get(value, value)
             return Outcome(weak, error=failure, policy=identifier.id)
-        if value == PERMIT or value == DENY:
+        if value <= DENY:  # Permit or Deny
             effect = Effect.PERMIT if value == PERMIT else Effect.DENY
             try:
                 obligations, advice = duties(x, effect)

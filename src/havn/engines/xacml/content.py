@@ -94,7 +94,7 @@ def nodes(content: Content, path: str, namespaces: tuple[tuple[str, str], ...], 
 
 def _node(item: Any) -> Node:
     if isinstance(item, etree._Element):  # noqa: SLF001 - lxml has no public name for the type
-        return Node(item, (item, "element", None), "".join(item.itertext()))
+        return Node(item, (item, "element", None), "".join(map(str, item.itertext())))
     if isinstance(item, tuple):  # a namespace node
         return Node(None, (None, "namespace", item), item[1] or "")
     parent = item.getparent()

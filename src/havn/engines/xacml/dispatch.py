@@ -30,7 +30,7 @@ from havn.engines.xacml.targets import Compared, Conjunct, Member, best_attribut
 
 Decider = Callable[[Any], Any]
 
-_LEAF = 6
+_LEAF = 10
 """Rules that one function may test before it pays to divide them."""
 _MERGE = 4
 """Rules without a test on the dividing attribute that are repeated in each group; more are kept apart."""
@@ -63,7 +63,9 @@ class Candidate:
 
 def is_plain(policy: Policy) -> bool:
     """Whether a policy is one for the fast path: no rule of it can fail or carries obligations."""
-    if any(not isinstance(a.expression, Literal) for duty in policy.obligations + policy.advice for a in duty.assignments):
+    if any(
+        not isinstance(a.expression, Literal) for duty in policy.obligations + policy.advice for a in duty.assignments
+    ):
         return False
     if not all(_sure(m) for any_of in policy.target for all_of in any_of for m in all_of):
         return False
@@ -99,7 +101,9 @@ def _sure_value(e: Expression) -> bool:
             return False
 
 
-def build(policy: Policy, answer: Callable[[Rule | None, Effect | None], Any], *, entry: Decider | None = None) -> Decider:
+def build(
+    policy: Policy, answer: Callable[[Rule | None, Effect | None], Any], *, entry: Decider | None = None
+) -> Decider:
     """The decider of a plain policy.
 
     `answer(rule, effect)` makes what is returned when a rule decides, when the algorithm's default does (no rule), and
@@ -208,7 +212,6 @@ class _Builder:
         else:
             shared = []
         left = [[c for c in candidate.tests if c not in shared] for candidate in candidates]
-        writer.fetch([conjunct for tests in left for conjunct in tests])
         always = False
         for candidate, tests in zip(candidates, left, strict=True):
             answer = writer.codegen.fresh("a")
@@ -217,6 +220,7 @@ class _Builder:
                 writer.lines.append(f"    return {answer}")
                 always = True
                 break
+            writer.fetch(tests)
             writer.lines.append(f"    if {writer.all(tests)}:\n        return {answer}")
         if not always:
             writer.lines.append("    return otherwise")
@@ -251,7 +255,7 @@ class _Later:
 
 
 class _LeafWriter:
-    """Writes the body of a leaf: categories and bags are fetched once, into local names."""
+    """Writes the body of a leaf: categories and bags are fetched once, into local names, when first needed."""
 
     def __init__(self) -> None:
         self.codegen = Codegen()

@@ -12,6 +12,8 @@ from havn.engines.xacml.combining import DENY, EXTENDED, PERMIT, Outcome
 from havn.engines.xacml.compiler import Compiler, constant_duties
 from havn.engines.xacml.errors import EvaluationError
 from havn.engines.xacml.evaluation import Evaluation
+from havn.engines.xacml.explain import explain
+from havn.engines.xacml.explanation import Explanation
 from havn.engines.xacml.model import (
     OK,
     Decision,
@@ -37,7 +39,17 @@ class CompiledPolicy:
     `reads_content` tells whether it also looks at XML content.
     """
 
-    __slots__ = ("_plain", "_used", "attributes", "decide", "document", "reads_content", "references", "root")
+    __slots__ = (
+        "_permitted",
+        "_plain",
+        "_used",
+        "attributes",
+        "decide",
+        "document",
+        "reads_content",
+        "references",
+        "root",
+    )
 
     def __init__(
         self, document: PolicyDocument, root: Policy | PolicySet, references: dict[Reference, Policy | PolicySet]
@@ -45,18 +57,19 @@ class CompiledPolicy:
         self.document = document
         self.root = root
         self.references = references
-        self.attributes, self.reads_content = used_attributes(_parts(root, references))
+        self.attributes, self.reads_content = used_attributes(parts_of(root, references))
         by_category: dict[str, set[Any]] = {}
         for designator in self.attributes:
             by_category.setdefault(designator.category, set()).add(designator.key)
         self._used = tuple((category, tuple(keys)) for category, keys in by_category.items())
         self._plain: Callable[[Request], Result]
+        self._permitted: Callable[[Request], bool] | None = None
         self.decide: Callable[[Request], Result]
         if isinstance(root, Policy) and dispatch.is_plain(root):
             self.decide = dispatch.build(root, _answers(root), entry=self._special)
             self._plain = _quick(root, self.decide)
         else:
-            self._plain = _evaluator(root, references)
+            self._plain, self._permitted = _evaluator(root, references)
             self.decide = self._careful
 
     def decide_many(self, requests: Iterable[Request]) -> list[Result]:
@@ -92,6 +105,10 @@ class CompiledPolicy:
                 result = _echoed(result, request)
             results.append(result)
         return results
+
+    def explain(self, request: Request) -> Explanation:
+        """Why a request is decided as it is. Much slower than deciding; it reveals the policy."""
+        return explain(self.root, self.references, request, self.decide(request), self._permitted)
 
     def _careful(self, request: Request) -> Result:
         return self._special(request) if request.special else self._plain(request)
@@ -146,7 +163,7 @@ def combined(results: Sequence[Result]) -> Result:
     return Result(decision=Decision.INDETERMINATE, status=Status(names.PROCESSING_ERROR, message), extended="DP")
 
 
-def _parts(root: Policy | PolicySet, references: dict[Reference, Policy | PolicySet]) -> list[Policy | PolicySet]:
+def parts_of(root: Policy | PolicySet, references: dict[Reference, Policy | PolicySet]) -> list[Policy | PolicySet]:
     """Every policy and policy set, each once."""
     found: dict[int, Policy | PolicySet] = {}
     queue: list[Policy | PolicySet] = [root]
@@ -195,8 +212,10 @@ def _quick(policy: Policy, decide: Callable[[Request], Result]) -> Callable[[Req
     return quick
 
 
-def _evaluator(root: Policy | PolicySet, references: dict[Reference, Policy | PolicySet]) -> Callable[[Request], Result]:
-    """The general way: an evaluation per request, its outcome made a result."""
+def _evaluator(
+    root: Policy | PolicySet, references: dict[Reference, Policy | PolicySet]
+) -> tuple[Callable[[Request], Result], Callable[[Request], bool]]:
+    """The general way: an evaluation per request, its outcome made a result; and what access-permitted asks."""
     evaluate = Compiler(references).node(root).evaluate
     nothing = Result(decision=Decision.NOT_APPLICABLE, wire={})
 
@@ -228,7 +247,7 @@ def _evaluator(root: Policy | PolicySet, references: dict[Reference, Policy | Po
             rule=outcome.rule,
         )
 
-    return full
+    return full, permitted
 
 
 def _indeterminate(extended: str, error: EvaluationError, x: Evaluation, outcome: Outcome | None = None) -> Result:
@@ -265,4 +284,3 @@ def _with_legacy_targets(part: Policy | PolicySet) -> Policy | PolicySet:
         return msgspec.structs.replace(part, target=(), rules=rules)
     children = tuple(c if isinstance(c, Reference) else _with_legacy_targets(c) for c in part.children)
     return msgspec.structs.replace(part, target=(), children=children)
-

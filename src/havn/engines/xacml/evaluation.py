@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from havn.engines.xacml import content, datatypes, limits, names, patterns, temporal
@@ -172,8 +173,8 @@ def n_of(wanted: int, tests: tuple[Callable[[], bool], ...]) -> bool:
 def some_value(x: Any, function: Function, literal: Any, bag: Bag) -> bool:
     """A Match whose function may fail: true for some value, else an error is an error."""
     if function.context:
-        return some(lambda value=value: function.call(x, literal, value) for value in bag)
-    return some(lambda value=value: function.call(literal, value) for value in bag)
+        return some(partial(function.call, x, literal, value) for value in bag)
+    return some(partial(function.call, literal, value) for value in bag)
 
 
 def folded(bag: Bag) -> Bag | list[str]:

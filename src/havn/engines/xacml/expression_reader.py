@@ -48,7 +48,13 @@ class Place:
 
     def error(self, element: etree._Element, message: str) -> PolicyError:
         """The error to raise for a fault at this element."""
-        return PolicyError(message, source=self.source, line=element.sourceline, policy=self.policy, rule=self.rule)
+        return PolicyError(message, source=self.source, line=line_of(element), policy=self.policy, rule=self.rule)
+
+
+def line_of(element: etree._Element) -> int | None:
+    """The line that an element begins on."""
+    line: int | None = element.sourceline  # type: ignore[assignment]
+    return line
 
 
 def children(element: etree._Element) -> Iterator[etree._Element]:
@@ -84,28 +90,28 @@ class ExpressionReader:
     def all_variables(self) -> dict[str, Expression]:
         """Every variable, those that nothing refers to included."""
         for identifier, element in self.definitions.items():
-            self.variable(identifier, element)
+            self._variable(identifier, element)
         return {identifier: self.variables[identifier] for identifier in self.definitions}
 
     def target(self, element: etree._Element | None) -> Target:
         """A target; empty when there is none."""
         if element is None:
             return ()
-        return tuple(self.any_of(child) for child in self.named(element, "AnyOf"))
+        return tuple(self._any_of(child) for child in self._named(element, "AnyOf"))
 
-    def any_of(self, element: etree._Element) -> AnyOf:
-        found = tuple(self.all_of(child) for child in self.named(element, "AllOf"))
+    def _any_of(self, element: etree._Element) -> AnyOf:
+        found = tuple(self._all_of(child) for child in self._named(element, "AllOf"))
         if not found:
             raise self.place.error(element, "AnyOf must hold an AllOf")
         return found
 
-    def all_of(self, element: etree._Element) -> AllOf:
-        found = tuple(self.match(child) for child in self.named(element, "Match"))
+    def _all_of(self, element: etree._Element) -> AllOf:
+        found = tuple(self._match(child) for child in self._named(element, "Match"))
         if not found:
             raise self.place.error(element, "AllOf must hold a Match")
         return found
 
-    def named(self, element: etree._Element, name: str) -> Iterator[etree._Element]:
+    def _named(self, element: etree._Element, name: str) -> Iterator[etree._Element]:
         for child in children(element):
             if child.tag != NS + name:
                 raise self.place.error(
@@ -113,14 +119,14 @@ class ExpressionReader:
                 )
             yield child
 
-    def match(self, element: etree._Element) -> Match:
+    def _match(self, element: etree._Element) -> Match:
         only_attributes(self.place, element, "MatchId")
-        function = self.function(element, attribute(self.place, element, "MatchId"))
+        function = self._function(element, attribute(self.place, element, "MatchId"))
         held = list(children(element))
         if len(held) != 2 or held[0].tag != NS + "AttributeValue":
             raise self.place.error(element, "Match must hold an AttributeValue and an attribute")
-        literal = self.literal(held[0])
-        compared = self.expression(held[1])
+        literal = self._literal(held[0])
+        compared = self._expression(held[1])
         if not isinstance(compared, Designator | Selector):
             raise self.place.error(held[1], "the second part of Match must be an AttributeDesignator or -Selector")
         try:
@@ -137,42 +143,42 @@ class ExpressionReader:
         held = list(children(element))
         if len(held) != 1:
             raise self.place.error(element, f"{str(element.tag).removeprefix(NS)} must hold one expression")
-        found = self.expression(held[0])
+        found = self._expression(held[0])
         if isinstance(found, FunctionReference):
             raise self.place.error(held[0], "a Function may only be an argument of a higher-order function")
         return found
 
-    def expression(self, element: etree._Element) -> Expression:
+    def _expression(self, element: etree._Element) -> Expression:
         match str(element.tag).removeprefix(NS):
             case "AttributeValue":
-                return self.literal(element)
+                return self._literal(element)
             case "AttributeDesignator":
-                return self.designator(element)
+                return self._designator(element)
             case "AttributeSelector":
-                return self.selector(element)
+                return self._selector(element)
             case "Apply":
-                return self.apply(element)
+                return self._apply(element)
             case "Function":
                 only_attributes(self.place, element, "FunctionId")
-                return FunctionReference(self.function(element, attribute(self.place, element, "FunctionId")))
+                return FunctionReference(self._function(element, attribute(self.place, element, "FunctionId")))
             case "VariableReference":
-                return self.variable_reference(element)
+                return self._variable_reference(element)
             case name:
                 raise self.place.error(element, f"unknown expression {name}")
 
-    def literal(self, element: etree._Element) -> Literal:
-        data_type = self.data_type(element)
+    def _literal(self, element: etree._Element) -> Literal:
+        data_type = self._data_type(element)
         if len(element):
             raise self.place.error(element, "an AttributeValue of this data type may not hold elements")
         value_text = safe_xml.text_of(element)
         if data_type == names.XPATH_EXPRESSION:
-            return Literal(Type(data_type), self.xpath_literal(element, value_text))
+            return Literal(Type(data_type), self._xpath_literal(element, value_text))
         try:
             return Literal(Type(data_type), datatypes.parse(data_type, value_text))
         except EvaluationError as error:
             raise self.place.error(element, error.message) from error
 
-    def xpath_literal(self, element: etree._Element, path: str) -> XPathExpression:
+    def _xpath_literal(self, element: etree._Element, path: str) -> XPathExpression:
         namespaces = self.xpath(element, path.strip())
         return XPathExpression(path.strip(), attribute(self.place, element, "XPathCategory"), namespaces)
 
@@ -188,19 +194,19 @@ class ExpressionReader:
         used = {prefix: uri for prefix, uri in namespaces.items() if f"{prefix}:" in path}
         return tuple(sorted(used.items()))
 
-    def designator(self, element: etree._Element) -> Designator:
+    def _designator(self, element: etree._Element) -> Designator:
         only_attributes(self.place, element, "Category", "AttributeId", "DataType", "MustBePresent", "Issuer")
         return Designator(
             category=attribute(self.place, element, "Category"),
             id=attribute(self.place, element, "AttributeId"),
-            data_type=self.data_type(element),
-            required=self.required(element),
+            data_type=self._data_type(element),
+            required=self._required(element),
             issuer=element.get("Issuer"),
         )
 
-    def selector(self, element: etree._Element) -> Selector:
+    def _selector(self, element: etree._Element) -> Selector:
         only_attributes(self.place, element, "Category", "Path", "DataType", "MustBePresent", "ContextSelectorId")
-        data_type = self.data_type(element)
+        data_type = self._data_type(element)
         if data_type == names.XPATH_EXPRESSION:
             raise self.place.error(element, "an AttributeSelector cannot give xpathExpression values")
         path = attribute(self.place, element, "Path")
@@ -208,35 +214,33 @@ class ExpressionReader:
             category=attribute(self.place, element, "Category"),
             path=path,
             data_type=data_type,
-            required=self.required(element),
+            required=self._required(element),
             namespaces=self.xpath(element, path),
             context_selector=element.get("ContextSelectorId"),
         )
 
-    def required(self, element: etree._Element) -> bool:
+    def _required(self, element: etree._Element) -> bool:
         value = attribute(self.place, element, "MustBePresent")
         if value not in {"true", "false", "1", "0"}:
             raise self.place.error(element, f"MustBePresent must be true or false, not {value!r}")
         return value in {"true", "1"}
 
-    def data_type(self, element: etree._Element) -> str:
+    def _data_type(self, element: etree._Element) -> str:
         data_type = attribute(self.place, element, "DataType")
         if data_type not in datatypes.DATA_TYPES:
             raise self.place.error(element, f"unknown data type {data_type}")
         return data_type
 
-    def function(self, element: etree._Element, function_id: str) -> Function:
+    def _function(self, element: etree._Element, function_id: str) -> Function:
         function = FUNCTIONS.get(function_id)
         if function is None:
             raise self.place.error(element, f"unknown function {function_id}")
         return function
 
-    def apply(self, element: etree._Element) -> Apply:
+    def _apply(self, element: etree._Element) -> Apply:
         only_attributes(self.place, element, "FunctionId")
-        function = self.function(element, attribute(self.place, element, "FunctionId"))
-        arguments = tuple(
-            self.expression(child) for child in children(element) if child.tag != NS + "Description"
-        )
+        function = self._function(element, attribute(self.place, element, "FunctionId"))
+        arguments = tuple(self._expression(child) for child in children(element) if child.tag != NS + "Description")
         try:
             kind = function.check(tuple(a.function if isinstance(a, FunctionReference) else a.type for a in arguments))
         except TypeMismatch as error:
@@ -266,17 +270,17 @@ class ExpressionReader:
             except EvaluationError as error:
                 raise self.place.error(element, error.message) from error
 
-    def variable_reference(self, element: etree._Element) -> VariableReference:
+    def _variable_reference(self, element: etree._Element) -> VariableReference:
         only_attributes(self.place, element, "VariableId")
         identifier = attribute(self.place, element, "VariableId")
         definition = self.definitions.get(identifier)
         if definition is None:
             raise self.place.error(element, f"undefined variable {identifier}")
-        found = self.variable(identifier, definition)
+        found = self._variable(identifier, definition)
         assert not isinstance(found, FunctionReference)
         return VariableReference(identifier, found.type)
 
-    def variable(self, identifier: str, element: etree._Element) -> Expression:
+    def _variable(self, identifier: str, element: etree._Element) -> Expression:
         found = self.variables.get(identifier)
         if found is not None:
             return found
@@ -288,5 +292,3 @@ class ExpressionReader:
         found = self.variables[identifier] = self.only_expression(element)
         self.reading.pop()
         return found
-
-

@@ -83,6 +83,9 @@ _MEMBERS = {
     for struct in (_Attribute, _Category, _Reference, _MultiRequests, _Request, _Envelope)
     for encoded in struct.__struct_encode_fields__
 }
+_SMALL = 32 * 1024
+"""Bytes below which a request cannot come near the limits on values."""
+_ONLY_TEXT = {str}
 _STRING_TYPES = frozenset({None, "", "string", names.STRING})
 
 
@@ -98,13 +101,16 @@ def read(body: bytes, *, now: dt.datetime | None = None, bounds: limits.Limits =
         asked = _decode(body).request
     except (msgspec.MsgspecError, RecursionError):
         asked = _read_any_case(body)
+    if len(body) < _SMALL:
+        request = _ordinary(asked, now)
+        if request is not None:
+            return DecisionRequest((request,))
     reader = _Reader(bounds)
     parts: list[CategoryPart] = []
     for field, category in _SHORTHANDS:
         given = getattr(asked, field)
         if given is not None:
-            for part in given if type(given) is list else (given,):
-                parts.append(reader.part(part, category))
+            parts += [reader.part(part, category) for part in (given if isinstance(given, list) else (given,))]
     if asked.category is not None:
         for part in asked.category if isinstance(asked.category, list) else (asked.category,):
             if part.category_id is None:
@@ -120,16 +126,6 @@ def read(body: bytes, *, now: dt.datetime | None = None, bounds: limits.Limits =
             [r.reference_id] if isinstance(r.reference_id, str) else (r.reference_id or [])
             for r in asked.multi_requests.request_reference
         ]
-    elif reader.simple and len({part.category for part in parts}) == len(parts):
-        # The request that nearly every call is: nothing to combine, nothing to select.
-        echo = tuple(a for part in parts for a in part.echo) if reader.echoes else ()
-        request = Request(
-            {part.category: part.bags for part in parts},
-            echo=echo,
-            now=now,
-            return_policy_ids=bool(asked.return_policy_id_list),
-        )
-        return DecisionRequest(requests=(request,), combined=bool(asked.combined_decision))
     return expand(
         parts,
         references,
@@ -138,6 +134,52 @@ def read(body: bytes, *, now: dt.datetime | None = None, bounds: limits.Limits =
         return_policy_ids=bool(asked.return_policy_id_list),
         combined=bool(asked.combined_decision),
     )
+
+
+def _ordinary(asked: _Request, now: dt.datetime | None) -> Request | None:
+    """The request that nearly every call is: each category once, plain strings. None when it is not one."""
+    if (
+        asked.multi_requests is not None
+        or asked.category is not None
+        or asked.recipient_subject is not None
+        or asked.intermediary_subject is not None
+        or asked.codebase is not None
+        or asked.requesting_machine is not None
+        or asked.combined_decision
+        or asked.x_path_version is not None
+    ):
+        return None
+    attributes: dict[str, dict[AttributeKey, Bag]] = {}
+    echo: tuple[Attribute, ...] = ()
+    for given, category in (
+        (asked.access_subject, names.ACCESS_SUBJECT),
+        (asked.resource, names.RESOURCE),
+        (asked.action, names.ACTION),
+        (asked.environment, names.ENVIRONMENT),
+    ):
+        if given is None:
+            continue
+        if type(given) is not list or len(given) != 1 or given[0].content is not None:
+            return None
+        listed = given[0].attribute
+        if type(listed) is not list:
+            return None
+        attributes[category] = bags = {}
+        for a in listed:
+            value = a.value
+            if a.data_type not in _STRING_TYPES or a.issuer is not None or a.attribute_id in bags:
+                return None
+            if type(value) is str:
+                bags[a.attribute_id] = (value,)
+            elif type(value) is list and value and {*map(type, value)} == _ONLY_TEXT:
+                bags[a.attribute_id] = tuple(value)
+            else:
+                return None
+            if a.include_in_result:
+                echo = (*echo, _echo(a, category, bags[a.attribute_id], names.STRING))
+    if not attributes:
+        return None
+    return Request(attributes, echo=echo, now=now, return_policy_ids=bool(asked.return_policy_id_list))
 
 
 def _read_any_case(body: bytes) -> _Request:
@@ -170,13 +212,11 @@ def _named(value: Any, depth: int) -> Any:
 class _Reader:
     """Makes bags of attributes and counts their values."""
 
-    __slots__ = ("bounds", "echoes", "simple", "values")
+    __slots__ = ("bounds", "values")
 
     def __init__(self, bounds: limits.Limits) -> None:
         self.bounds = bounds
         self.values = 0
-        self.simple = True
-        self.echoes = False
 
     def part(self, given: _Category, category: str) -> CategoryPart:
         bags: dict[AttributeKey, Bag] = {}
@@ -198,12 +238,9 @@ class _Reader:
                         data_type, values = _typed(a)
                     except EvaluationError as failure:
                         error = error or failure
-                        self.simple = False
                         continue
                     if len(values) > 1:
                         self.count(len(values))
-                    if data_type == names.XPATH_EXPRESSION:
-                        self.simple = False
                     key = attribute_key(a.attribute_id, data_type)
                     if a.issuer is not None:
                         by_issuer = (a.attribute_id, data_type, a.issuer)
@@ -216,11 +253,8 @@ class _Reader:
                 bags[key] = values
                 if a.include_in_result:
                     echo = (*echo, _echo(a, category, values if known is None else values[len(known) :], data_type))
-        if echo:
-            self.echoes = True
         document = None
         if given.content is not None:
-            self.simple = False
             document = _content(given.content, self.bounds)
         return CategoryPart(category, bags, xml_id=given.id, echo=echo, document=document, error=error)
 
@@ -232,7 +266,12 @@ class _Reader:
 
 def _echo(a: _Attribute, category: str, values: Bag, data_type: str) -> Attribute:
     return Attribute(
-        category=category, id=a.attribute_id, values=values, data_type=data_type, issuer=a.issuer, include_in_result=True
+        category=category,
+        id=a.attribute_id,
+        values=values,
+        data_type=data_type,
+        issuer=a.issuer,
+        include_in_result=True,
     )
 
 

@@ -17,7 +17,6 @@ Style = Literal["camel", "pascal"]
 _encode = msgspec.json.encode
 
 
-
 def write(results: Iterable[Result], *, style: Style = "pascal") -> bytes:
     """The JSON response. `camel` writes every member, null where there is nothing, and values as text."""
     one = _camel if style == "camel" else _pascal
@@ -36,7 +35,7 @@ def _camel(result: Result) -> bytes:
         return head + b'"policyIdentifierList":null,"category":null}'
     policies = _encode(_policies(result, _lower)) if result.policies else b"null"
     category = _camel_categories(result.attributes) if result.attributes else b"null"
-    return b"%b\"policyIdentifierList\":%b,\"category\":%b}" % (head, policies, category)
+    return b'%b"policyIdentifierList":%b,"category":%b}' % (head, policies, category)
 
 
 def _camel_head(result: Result) -> bytes:

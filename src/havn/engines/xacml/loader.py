@@ -11,7 +11,7 @@ from lxml import etree
 from havn.engines.xacml import limits, names, safe_xml, versions
 from havn.engines.xacml.algorithms import POLICY_ALGORITHMS, RULE_ALGORITHMS, Algorithm
 from havn.engines.xacml.errors import PolicyError
-from havn.engines.xacml.expression_reader import ExpressionReader, Place, attribute, children, only_attributes
+from havn.engines.xacml.expression_reader import ExpressionReader, Place, attribute, children, line_of, only_attributes
 from havn.engines.xacml.functions.registry import BOOLEAN
 from havn.engines.xacml.model import Effect
 from havn.engines.xacml.policy import (
@@ -63,9 +63,7 @@ class _Loader:
     def policy_set(self, element: etree._Element) -> PolicySet:
         with self.place.inside(policy=attribute(self.place, element, "PolicySetId")):
             set_id, version = self.identity(element, "PolicySetId")
-            only_attributes(
-                self.place, element, "PolicySetId", "Version", "PolicyCombiningAlgId", "MaxDelegationDepth"
-            )
+            only_attributes(self.place, element, "PolicySetId", "Version", "PolicyCombiningAlgId", "MaxDelegationDepth")
             algorithm = self.algorithm(element, "PolicyCombiningAlgId", POLICY_ALGORITHMS)
             parts = self.parts(element, "PolicySetDefaults")
             members: list[Policy | PolicySet | Reference] = []
@@ -92,7 +90,7 @@ class _Loader:
                 advice=self.duties(reader, parts.advice, "AdviceExpression", "AdviceId", "AppliesTo"),
                 description=parts.description,
                 issued=parts.issued,
-                line=element.sourceline,
+                line=line_of(element),
             )
 
     def policy(self, element: etree._Element) -> Policy:
@@ -128,7 +126,7 @@ class _Loader:
                 advice=self.duties(reader, parts.advice, "AdviceExpression", "AdviceId", "AppliesTo"),
                 description=parts.description,
                 issued=parts.issued,
-                line=element.sourceline,
+                line=line_of(element),
             )
 
     def rule(self, reader: ExpressionReader, element: etree._Element) -> Rule:
@@ -158,7 +156,7 @@ class _Loader:
                 ),
                 advice=self.duties(reader, held.get("AdviceExpressions"), "AdviceExpression", "AdviceId", "AppliesTo"),
                 description=_description(held.get("Description")),
-                line=element.sourceline,
+                line=line_of(element),
             )
 
     def identity(self, element: etree._Element, name: str) -> tuple[str, str]:
@@ -206,7 +204,7 @@ class _Loader:
             version=patterns["Version"],
             earliest=patterns["EarliestVersion"],
             latest=patterns["LatestVersion"],
-            line=element.sourceline,
+            line=line_of(element),
         )
 
     def combiner_parameters(self, element: etree._Element) -> None:
@@ -221,7 +219,14 @@ class _Loader:
         seen: set[str] = set()
         for child in children(element):
             name = _local(child)
-            if name in {"Description", "PolicyIssuer", "Target", "ObligationExpressions", "AdviceExpressions", defaults}:
+            if name in {
+                "Description",
+                "PolicyIssuer",
+                "Target",
+                "ObligationExpressions",
+                "AdviceExpressions",
+                defaults,
+            }:
                 if name in seen:
                     raise self.place.error(child, f"only one {name} is allowed")
                 seen.add(name)

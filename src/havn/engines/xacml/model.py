@@ -158,7 +158,7 @@ class Request:
         self.return_policy_ids = return_policy_ids
         self.error = error
         # One test on the fast path for everything that an ordinary request has not.
-        self.special = bool(echo) or return_policy_ids or error is not None
+        self.special = True if echo or return_policy_ids else error is not None
 
     @classmethod
     def of(
@@ -245,7 +245,7 @@ def add_attributes(bags: dict[str, dict[AttributeKey, Bag]], attributes: Iterabl
             keys[by_issuer] = keys.get(by_issuer, ()) + a.values
 
 
-class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionRequest(msgspec.Struct, frozen=True):
     """What one call asks: one or more requests (multiple decision profile), answered in this order."""
 
     requests: tuple[Request, ...]

@@ -63,9 +63,10 @@ _BLOCKS: dict[str, tuple[int, int]] = {
     "CJKUnifiedIdeographsExtensionB": (0x20000, 0x2A6D6), "CJKCompatibilityIdeographsSupplement": (0x2F800, 0x2FA1F),
     "Tags": (0xE0000, 0xE007F),
 }  # fmt: skip
-_CATEGORIES = frozenset(
-    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po Z Zs Zl Zp S Sm Sc Sk So C Cc Cf Co Cn".split()
-)
+_CATEGORIES = frozenset({
+    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe", "Pi",
+    "Pf", "Po", "Z", "Zs", "Zl", "Zp", "S", "Sm", "Sc", "Sk", "So", "C", "Cc", "Cf", "Co", "Cn",
+})  # fmt: skip
 
 
 class PatternError(ValueError):

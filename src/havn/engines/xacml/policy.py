@@ -8,8 +8,9 @@ import msgspec
 
 from havn.engines.xacml import model
 from havn.engines.xacml.algorithms import Algorithm
+from havn.engines.xacml.errors import MissingAttribute
 from havn.engines.xacml.functions.registry import Function, Type
-from havn.engines.xacml.model import Effect, MissingAttribute
+from havn.engines.xacml.model import Effect
 
 
 class Literal(msgspec.Struct, frozen=True):

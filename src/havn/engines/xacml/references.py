@@ -43,7 +43,9 @@ def resolve_all(
         if isinstance(node, Policy):
             rules += len(node.rules)
             if rules > bounds.rules:
-                raise PolicyError(f"with all it refers to, a policy may have at most {bounds.rules} rules", source=source)
+                raise PolicyError(
+                    f"with all it refers to, a policy may have at most {bounds.rules} rules", source=source
+                )
             return
         for child in node.children:
             if not isinstance(child, Reference):

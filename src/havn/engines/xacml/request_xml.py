@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lxml import etree
 
-from havn.engines.xacml import datatypes, limits, names, safe_xml
 from havn.engines.xacml import content as xml_content
+from havn.engines.xacml import datatypes, limits, names, safe_xml
 from havn.engines.xacml.content import Content
 from havn.engines.xacml.datatypes import XPathExpression
 from havn.engines.xacml.errors import EvaluationError, RequestError, syntax_error

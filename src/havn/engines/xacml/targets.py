@@ -103,7 +103,9 @@ def necessary(target: Target) -> dict[Compared, Member]:
                 unions = here
             else:
                 unions = {
-                    compared: Member(compared, known.values | here[compared].values, known.required or here[compared].required)
+                    compared: Member(
+                        compared, known.values | here[compared].values, known.required or here[compared].required
+                    )
                     for compared, known in unions.items()
                     if compared in here
                 }
@@ -130,7 +132,7 @@ def best_attribute(rules: list[dict[Compared, Member]]) -> Compared | None:
             continue
         group = entries / len(values[compared]) + (len(rules) - covered)
         if compared.category == names.ACCESS_SUBJECT:
-            group *= 2  # subjects have many roles, each of which means one more group to look at
+            group = 4 * group + 4  # subjects have many roles, each of which means one more group to look at
         if group < 0.7 * len(rules) and (best is None or group < best[0]):
             best = (group, compared)
     return best[1] if best else None

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
+from lxml import etree
+
 from havn.engines.xacml import limits, names, safe_xml
 from havn.engines.xacml.datatypes import XPathExpression
 from havn.engines.xacml.errors import MissingAttribute, RequestError
@@ -18,9 +20,7 @@ from havn.engines.xacml.safe_xml import NS
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def read(
-    body: bytes, *, now: dt.datetime | None = None, bounds: limits.Limits = limits.DEFAULT
-) -> DecisionRequest:
+def read(body: bytes, *, now: dt.datetime | None = None, bounds: limits.Limits = limits.DEFAULT) -> DecisionRequest:
     """The requests of an XML `Request`; RequestError when it cannot be read or is too large.
 
     `now` is the instant for current-time and its kin. A value that is not of its data type does not make the call
@@ -75,7 +75,7 @@ def _part(read: AttributesElement) -> CategoryPart:
     )
 
 
-def _reference(element: safe_xml.etree._Element) -> list[str]:
+def _reference(element: etree._Element) -> list[str]:
     if element.tag != NS + "RequestReference":
         raise RequestError(f"MultiRequests may not hold {element.tag}")
     return [item.get("ReferenceId") or "" for item in element]
@@ -144,8 +144,7 @@ def _attributes(attributes: tuple[Attribute, ...]) -> str:
     for a in attributes:
         issuer = f" Issuer={_quoted(a.issuer)}" if a.issuer is not None else ""
         values = "".join(
-            f"<AttributeValue DataType={_quoted(a.data_type)}{_xpath_attributes(v)}>"
-            f"{_text(text)}</AttributeValue>"
+            f"<AttributeValue DataType={_quoted(a.data_type)}{_xpath_attributes(v)}>{_text(text)}</AttributeValue>"
             for v, text in zip(a.values, a.texts, strict=True)
         )
         by_category.setdefault(a.category, []).append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from havn.engines.xacml import names
@@ -71,7 +72,9 @@ def _sets(space: str, data_type: str) -> Iterator[Function]:
     yield define(
         f"{space}{kind}-union", (bag, bag), bag, lambda *bags: tuple(distinct(tuple(itertools.chain(*bags)))), rest=bag
     )
-    yield define(f"{space}{kind}-subset", (bag, bag), BOOLEAN, lambda a, b: all(map(distinct(b).__contains__, distinct(a))))
+    yield define(
+        f"{space}{kind}-subset", (bag, bag), BOOLEAN, lambda a, b: all(map(distinct(b).__contains__, distinct(a)))
+    )
     yield define(
         f"{space}{kind}-set-equals",
         (bag, bag),
@@ -113,12 +116,16 @@ def _higher(
             raise TypeMismatch(f"{name} takes a function, then values and bags")
         return check(name, given[0], given[1:])  # type: ignore[arg-type]
 
-    shown = {_check_one_bag: "one of the values a bag", _check_two_bags: "bag, bag", _check_map: "one of them a bag"}
+    forms: dict[object, str] = {
+        _check_one_bag: "values, one a bag",
+        _check_two_bags: "bag, bag",
+        _check_map: "values, one a bag",
+    }
     return Function(
         id=function_id,
         check=check_all,
         call=call,
-        signature=f"(function, {shown.get(check, 'values and bags')}) → {'bag' if check is _check_map else 'boolean'}",
+        signature=f"(function, {forms.get(check, 'values and bags')}) → {'bag' if check is _check_map else 'boolean'}",
         fails=True,
         context=True,
     )
@@ -169,7 +176,7 @@ def _rows(x: Any, function: Function, arguments: tuple[Bag, ...]) -> Iterator[An
     """The function over all combinations, as thunks so that errors can be weighed."""
     for row in itertools.product(*arguments):
         x.step()
-        yield lambda row=row: function.call(x, *row) if function.context else function.call(*row)
+        yield partial(function.call, x, *row) if function.context else partial(function.call, *row)
 
 
 def _some(thunks: Iterable[Callable[[], bool]]) -> bool:
@@ -188,7 +195,11 @@ def _some(thunks: Iterable[Callable[[], bool]]) -> bool:
 
 def _every(thunks: Iterable[Callable[[], bool]]) -> bool:
     """Combined as by `and`."""
-    return not _some(lambda thunk=thunk: not thunk() for thunk in thunks)
+    return not _some(partial(_not, thunk) for thunk in thunks)
+
+
+def _not(thunk: Callable[[], bool]) -> bool:
+    return not thunk()
 
 
 def any_of(x: Any, function: Function, *arguments: Bag) -> bool:
@@ -203,12 +214,12 @@ def all_of(x: Any, function: Function, *arguments: Bag) -> bool:
 
 def all_of_any(x: Any, function: Function, first: Bag, second: Bag) -> bool:
     """Each of the first goes with some of the second."""
-    return _every(lambda a=a: any_of(x, function, (a,), second) for a in first)
+    return _every(partial(any_of, x, function, (a,), second) for a in first)
 
 
 def any_of_all(x: Any, function: Function, first: Bag, second: Bag) -> bool:
     """Some of the first goes with every of the second."""
-    return _some(lambda a=a: all_of(x, function, (a,), second) for a in first)
+    return _some(partial(all_of, x, function, (a,), second) for a in first)
 
 
 def map_bag(x: Any, function: Function, *arguments: Bag) -> Bag:

@@ -75,7 +75,7 @@ def double_equal(a: float, b: float) -> bool:
 def n_of(wanted: int, *given: Any) -> bool:
     """Whether at least so many are true."""
     check_n_of(wanted, len(given))
-    return sum(given) >= wanted
+    return bool(sum(given) >= wanted)
 
 
 def check_n_of(wanted: int, given: int) -> None:
