@@ -15,12 +15,17 @@ _TYPES = (("AS", 70), ("ENK", 12), ("ANS", 4), ("FLI", 6), ("STI", 3), ("NUF", 3
 _LAST_BIRTH = date(2024, 12, 31)
 
 
+def name(seed: int, organisations: int) -> str:
+    """What the set is called."""
+    return f"seed-{seed}-{organisations}"
+
+
 def dataset(seed: int, organisations: int, *, taken: Iterable[str] = ()) -> Dataset:
     """`organisations` organisations with leaders, boards, accountants and sub-units, and the people for them.
 
     About one person in twenty has no role, one in thirty is a child with a guardian. Numbers in `taken` are not made.
     """
-    make = Builder(f"seed-{seed}-{organisations}", seed, ids=False, taken=taken)
+    make = Builder(name(seed, organisations), seed, ids=False, taken=taken)
     dice = make.random
     firm = make.organisation(f"{dice.choice(ADJECTIVES)} {dice.choice(NOUNS)} Regnskap AS")
     auditor = make.organisation(f"{dice.choice(ADJECTIVES)} {dice.choice(NOUNS)} Revisjon AS")
@@ -32,9 +37,9 @@ def dataset(seed: int, organisations: int, *, taken: Iterable[str] = ()) -> Data
         unit_type = dice.choices(types, weights)[0]
         leader, chair, member = dice.sample(people, 3)
         struck = datetime(2025, 1, 1, tzinfo=UTC) if dice.random() < 0.03 else None
-        name = f"{dice.choice(ADJECTIVES)} {dice.choice(NOUNS)}"
+        called = f"{dice.choice(ADJECTIVES)} {dice.choice(NOUNS)}"
         company = make.organisation(
-            name if unit_type == "ENK" else f"{name} {dice.choice(TRADES)} {unit_type}", unit_type, deleted=struck
+            called if unit_type == "ENK" else f"{called} {dice.choice(TRADES)} {unit_type}", unit_type, deleted=struck
         )
         if unit_type == "ENK":
             make.role(leader, company, "innh")
@@ -51,7 +56,7 @@ def dataset(seed: int, organisations: int, *, taken: Iterable[str] = ()) -> Data
         if dice.random() < 0.3:
             make.role(auditor, company, "revi")
         for number in range(dice.choices((0, 1, 4), (60, 30, 10))[0]):
-            make.organisation(f"{name} avd. {number + 1}", "BEDR", main_unit=company)
+            make.organisation(f"{called} avd. {number + 1}", "BEDR", main_unit=company)
     return make.done()
 
 
