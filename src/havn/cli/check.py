@@ -38,7 +38,7 @@ def check(path: Path = Path(), *, as_: AsOption = None, json_: JsonOption = Fals
 
 def run_check(path: Path, as_: str | None) -> list[Finding]:
     """The findings. Raises `Failure` when there is no such folder."""
-    from havn.appfolder.check import check as check_folder
+    from havn.appfolder.checks import check as check_folder
 
     if not path.is_dir():
         raise Failure(f"{path} is not a folder: name the one that holds App/.")

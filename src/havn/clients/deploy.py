@@ -15,6 +15,8 @@ from havn.contracts.deploy import (
     Deployment,
     DeploymentProgress,
     DeployRequest,
+    DevEvent,
+    DevRequest,
     LogEntry,
     MachinePart,
     ReleaseInfo,
@@ -107,6 +109,21 @@ class DeployClient:
                     yield msgspec.json.decode(line, type=LogEntry)
         except TransportError as error:
             raise Problem(503, f"{_NAME} cannot be reached just now.", code="upstream_unavailable") from error
+
+    async def dev(self, request: DevRequest) -> AsyncGenerator[DevEvent, None]:
+        """Run an app from its folder for as long as the events are read."""
+        body = msgspec.json.encode(request)
+        try:
+            async with self._http.stream(
+                "POST", f"{_BASE}/dev", content=body, headers=self._headers, timeout=None
+            ) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise answers.failure(response, of=_NAME)
+                async for line in response.aiter_lines():
+                    yield msgspec.json.decode(line, type=DevEvent)
+        except TransportError as error:
+            raise Problem(503, f"{_NAME} is gone.", code="upstream_unavailable") from error
 
     async def _send(self, method: str, path: str, type_: type[T], body: Any = None, **params: Any) -> T:
         response = await self._http.request(

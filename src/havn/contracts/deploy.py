@@ -146,3 +146,18 @@ class MachinePart(Wire, frozen=True):
     reason: str | None
     restarts: int
     pid: int | None
+
+
+class DevRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """Body of POST dev: run this folder as that app."""
+
+    folder: str
+    org: str
+    app: str
+
+
+class DevEvent(Wire, frozen=True):
+    """What happens in a session of `havn dev`: `ready`, `log`, `error`, or `alive` from time to time."""
+
+    kind: str
+    text: str

@@ -21,7 +21,7 @@ from havn.deploy.environments import Environment, Keyring
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.release.model import Release, ReleaseError
 from havn.deploy.release.open import APP, find_trusted, unpack
-from havn.deploy.store import Desired, Store, Target
+from havn.deploy.store import Desired, Restore, Store, Target
 from havn.deploy.story import Changes, Story
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
@@ -83,14 +83,20 @@ class Rollout:
         self._changes.tell()
 
     async def restore(self, job: Job) -> None:
-        """Handle a job `restore`: a cluster that came up empty gets back what it should run."""
-        target = msgspec.json.decode(job.payload, type=Target)
-        desired = await self._store.desired(target)
+        """Handle a job `restore`: a cluster that came up empty gets back what it should run.
+
+        One that cannot be put back is tried again now and then: the next release may come at any time in between.
+        """
+        wanted = msgspec.json.decode(job.payload, type=Restore)
+        desired = await self._store.desired(wanted.target)
         if desired is None:
             return
         try:
+            if wanted.publish:
+                folder = await self._folder(wanted.target, desired.release)
+                await self._environments[wanted.target.environment].publisher.publish(folder, desired.release)
             await self._apply(desired, silent)
-        except (ClusterError, ReleaseError, RegistryError) as error:
+        except (ClusterError, ReleaseError, RegistryError, AppFolderError) as error:
             raise Problem(500, str(error)) from error
 
     async def _try(self, deployment: Deployment, job: Job, tell: Story) -> str | None:

@@ -34,6 +34,13 @@ class Target(msgspec.Struct, frozen=True):
         return f"{self.environment}/{self.org}/{self.app}"
 
 
+class Restore(msgspec.Struct, frozen=True):
+    """Payload of a job `restore`."""
+
+    target: Target
+    publish: bool
+
+
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """What an app should be: the last change that succeeded."""
 
@@ -100,14 +107,20 @@ class Store:
             await enqueue(connection, "deployment", str(target), {"deployment": deployment.id})
         return deployment
 
-    async def request_restore(self, target: Target) -> None:
-        """Enqueue putting the desired state of `target` back into its cluster, unless that is enqueued already."""
+    async def request_restore(self, target: Target, *, publish: bool = False) -> None:
+        """Enqueue putting the desired state of `target` back into its cluster, unless that is enqueued already.
+
+        With `publish`, its policy, metadata and texts are put in force again too.
+        """
+        payload = Restore(target, publish)
         async with self._db.transaction() as connection:
             waiting = await connection.fetchval(
-                "select 1 from job where finished is null and kind = 'restore' and key = $1", str(target)
+                "select 1 from job where finished is null and kind = 'restore' and key = $1 and payload = $2",
+                str(target),
+                payload,
             )
             if waiting is None:
-                await enqueue(connection, "restore", str(target), msgspec.to_builtins(target))
+                await enqueue(connection, "restore", str(target), payload)
 
     async def unsettled(self) -> int:
         """How many jobs wait for their first try, or are at it."""

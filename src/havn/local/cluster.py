@@ -11,7 +11,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from havn.gateway.ingress.routes import Route
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.local.environment import free_port
 from havn.local.gateway import Gateway
 from havn.local.logs import LogFile
 from havn.local.process import Child
@@ -302,7 +302,8 @@ class LocalCluster:
         name = f"{workload.app}-{workload.release.removeprefix('sha256:')[:6]}-{secrets.token_hex(2)}"
 
         async def start(output: Callable[[str], None]) -> Child:
-            port = _free_port()
+            # Should it be taken before the app has it, the next start has another.
+            port = free_port()
             replica.address = f"127.0.0.1:{port}"
             return await Child.start(
                 self._machine.command,
@@ -338,8 +339,11 @@ class LocalCluster:
 
     def _environ(self, revision: _Revision, port: int) -> dict[str, str]:
         workload = revision.workload
+        # After our own packages: a release never holds a package of the runtime's in another version.
+        path = os.pathsep.join((self._machine.environ["PYTHONPATH"], str(revision.release.dependencies)))
         return {
             **self._machine.environ,
+            "PYTHONPATH": path,
             **workload.settings,
             "HAVN_ORG": self._org,
             "HAVN_APP": workload.app,
@@ -347,7 +351,6 @@ class LocalCluster:
             "HAVN_HOST": "127.0.0.1",
             "HAVN_PORT": str(port),
             "HAVN_APP_FOLDER": str(revision.release.app),
-            "HAVN_DEPENDENCIES_FOLDER": str(revision.release.dependencies),
             "HAVN_SECRETS_DIR": str(revision.secrets),
         }
 
@@ -397,10 +400,3 @@ class LocalCluster:
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
-
-
-def _free_port() -> int:
-    """A loopback port that nobody holds just now; should it be taken meanwhile, the next start has another."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

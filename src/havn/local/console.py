@@ -70,6 +70,7 @@ class Console:
         self._database_url = database_url
         self._clusters = clusters
         self._keyring = keyring
+        self.access = TokenFileAccess(_token(state.token), getpass.getuser())
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._store: Store | None = None
@@ -108,7 +109,7 @@ class Console:
             registry=LayoutRegistry(self._state.registry),
             keyring=self._keyring,
             releases=self._state.releases,
-            access=TokenFileAccess(_token(self._state.token), getpass.getuser()),
+            access=self.access,
             extra=extra,
         )
         self._store = store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,13 @@ def component_secrets(keys: Keys, addresses: Addresses, urls: Mapping[str, str])
     files["authorization"]["authorization-pseudonym-key"] = keys.pseudonym
     files["login"] = login_secrets(signing_key=keys.login_signing, client_key=keys.login_client)
     return files
+
+
+def free_port() -> int:
+    """A loopback port that nobody holds just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _password() -> str:

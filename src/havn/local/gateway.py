@@ -20,6 +20,10 @@ _ANSWER_WITHIN = 5.0
 _BACK_WITHIN = 30.0
 
 
+OVERRIDING = "dev/"
+"""Keys that begin so take precedence."""
+
+
 class GatewayAway(Exception):
     """The gateway does not run and did not come back in time."""
 
@@ -61,9 +65,9 @@ class Gateway:
 
     async def route(self, key: str, routes: Sequence[Route]) -> None:
         """Replace the routes under `key`; when this returns, every new request follows them. Raises `GatewayAway`."""
-        self._routes[key] = tuple(routes)
-        if not routes:
-            del self._routes[key]
+        self._routes.pop(key, None)
+        if routes:
+            self._routes[key] = tuple(routes)
         self._version += 1
         await self._ask(table=self._table())
 
@@ -75,7 +79,9 @@ class Gateway:
             return False
 
     def _table(self) -> Table:
-        return Table(self._version, tuple(route for routes in self._routes.values() for route in routes))
+        # Among equal prefixes the first route wins: what a developer runs stands before what is deployed.
+        keys = sorted(self._routes, key=lambda key: not key.startswith(OVERRIDING))
+        return Table(self._version, tuple(route for key in keys for route in self._routes[key]))
 
     async def _ask(self, *, table: Table | None = None, drain: tuple[str, ...] = (), timeout: float = 0.0) -> Answer:  # noqa: ASYNC109
         loop = asyncio.get_running_loop()

@@ -57,6 +57,20 @@ class State:
                 f"{_LEAST_FREE // 2**20} MB, or choose another place with --state."
             )
 
+    def inspect(self) -> None:
+        """Check what is there, changing nothing. Raises `StateError`."""
+        if not self.folder.exists():
+            return
+        try:
+            if not self.folder.is_dir():
+                raise StateError(f"{self.folder} is in the way, it is not a folder: choose another with --state.")
+            self._check_version(make=False)
+            for folder in (self.folder, *(each for each in self.folder.iterdir() if each != self.postgres)):
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(errno.EACCES, "not writable", str(folder))
+        except OSError as error:
+            raise StateError(self._explain(error)) from error
+
     def lock(self) -> None:
         """Hold the folder for this process. Raises `StateError` when another Havn does."""
         path = self.folder / "lock"
@@ -94,7 +108,7 @@ class State:
             return None
         return None
 
-    def _check_version(self) -> None:
+    def _check_version(self, *, make: bool = True) -> None:
         path = self.folder / "version"
         if not path.exists():
             if (self.postgres / "data").exists():
@@ -102,7 +116,8 @@ class State:
                     f"{self.folder} holds a database but does not say which Havn made it: "
                     f"restore {path.name}, or move the folder away and begin anew."
                 )
-            path.write_text(f"{VERSION}\n")
+            if make:
+                path.write_text(f"{VERSION}\n")
             return
         text = path.read_text().strip()
         if not text.isdigit():

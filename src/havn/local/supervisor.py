@@ -22,6 +22,9 @@ _PROBE_EVERY = 0.03
 _LIVENESS_EVERY = 10.0
 _LIVENESS_MISSES = 3
 
+HOPELESS = 2
+"""Exit code of a program that would only fail again: its settings or its app cannot be used."""
+
 Start = Callable[[Callable[[str], None]], Awaitable[Child]]
 """Starts the program once more; its output goes to the function given."""
 Probe = Callable[[], Awaitable[bool]]
@@ -66,7 +69,7 @@ class Supervisor:
         self._grace = grace
         self._tail: deque[str] = deque(maxlen=20)
         self._failures = 0
-        self._too_slow = False
+        self._hopeless = False
         self._change = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -75,10 +78,10 @@ class Supervisor:
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.name}")
 
     async def ready(self, *, attempts: int = 3) -> None:
-        """Wait until it is ready. Raises `StartFailed` after `attempts` starts that ended, or one too slow."""
+        """Wait until it is ready. Raises `StartFailed` after `attempts` failed starts, or one without hope."""
         async with self._change:
             while self.state != "ready":
-                if self.state == "stopping" or self._failures >= attempts or self._too_slow:
+                if self.state == "stopping" or self._failures >= attempts or self._hopeless:
                     raise StartFailed(self.reason or f"{self.name} was stopped")
                 await self._change.wait()
 
@@ -122,9 +125,10 @@ class Supervisor:
             elif not exited.done():
                 child.kill()
                 await exited
-                self._too_slow = True
+                self._hopeless = True
                 await self._failed(f"it was not ready within {self._ready_within:.0f} seconds{self._last()}")
                 return
+            self._hopeless = self._hopeless or exited.result() == HOPELESS
             await self._failed(f"it {_how(exited.result())}{self._last()}")
         finally:
             if not exited.done():

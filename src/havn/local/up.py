@@ -29,6 +29,7 @@ from havn.kit.web import json_response
 from havn.local import databases, environment
 from havn.local.cluster import LocalClusters, Machine
 from havn.local.console import Console, LocalReleases
+from havn.local.dev import DevSessions
 from havn.local.gateway import Gateway
 from havn.local.keyring import LocalKeyring
 from havn.local.logs import LogFile
@@ -102,12 +103,13 @@ class LocalPlatform:
         if left := stop_leftovers(state.run):
             self._report(f"Stopped what an earlier run left behind: {', '.join(left)}", 0)
         # Secrets of apps that ran then.
-        shutil.rmtree(state.run / "secrets", ignore_errors=True)
+        for name in ("secrets", "dev"):
+            shutil.rmtree(state.run / name, ignore_errors=True)
         _check_port(self.port)
         store = SecretStore(state.secrets)
         keys = environment.Keys.open(store)
         self.keyring = LocalKeyring(store)
-        self.addresses = environment.Addresses(self.port, _free_port(), _free_port())
+        self.addresses = environment.Addresses(self.port, environment.free_port(), environment.free_port())
         self._gateway = Gateway(
             port=self.port,
             scheme=environment.SCHEME,
@@ -157,7 +159,17 @@ class LocalPlatform:
             keyring=self.keyring,
         )
         self._stack.push_async_callback(self.console.stop)
-        await self.console.start([Route("/api/v1/machine", self._machine)])
+        dev = DevSessions(
+            addresses=self.addresses,
+            gateway=self._gateway,
+            publisher=self.console.publisher,
+            keyring=self.keyring,
+            store=lambda: self.console.store,
+            access=self.console.access,
+            environ=self._environ,
+            run=state.run,
+        )
+        await self.console.start([Route("/api/v1/machine", self._machine), *dev.routes()])
         reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
         publish(state.folder, reach)
         self._stack.callback(withdraw, state.folder)
@@ -273,12 +285,6 @@ def _check_port(port: int) -> None:
             raise UpError(
                 f"Port {port} is taken by another program: choose another, such as --port {port + 1}."
             ) from None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _ended(pid: int) -> None:
