@@ -252,11 +252,8 @@ class Builder:
 
 
 def _display(person: Person) -> str:
-    return " ".join(part.capitalize() for part in (person.first_name, *_words(person.last_name)))
-
-
-def _words(name: str) -> list[str]:
-    return ["-".join(piece.capitalize() for piece in part.split("-")) for part in name.split()]
+    words = f"{person.first_name} {person.last_name}".split()
+    return " ".join("-".join(piece.capitalize() for piece in word.split("-")) for word in words)
 
 
 def _uuid(urn: str) -> str:
