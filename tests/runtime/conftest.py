@@ -174,7 +174,10 @@ class Stage:
         http = HttpClient(PLATFORM, name="platform", transport=self.transport())
         path = f"/authentication/api/v1/access-token/{read.org}/{read.app}/keys/{members['kid']}"
         answer = await http.request(
-            "PUT", path, content=json.dumps(public), headers={**credentials.headers(), "content-type": "application/json"}
+            "PUT",
+            path,
+            content=json.dumps(public),
+            headers={**credentials.headers(), "content-type": "application/json"},
         )
         assert answer.status_code == 204, answer.text
         await AuthorizationClient(http).publish_policy(read.org, read.app, read.policy_xml, credentials)

@@ -46,9 +46,7 @@ async def test_a_form_is_opened_filled_in_submitted_and_read_again(stage, builde
     process = (await browser.get(f"{here}/process")).json()
     assert process["currentTask"]["elementId"] == "Task_1"
     assert process["currentTask"]["actions"] == {"read": True, "write": True}
-    assert process["processTasks"] == [
-        {"elementId": "Task_1", "elementType": "Task", "altinnTaskType": "data"}
-    ]
+    assert process["processTasks"] == [{"elementId": "Task_1", "elementType": "Task", "altinnTaskType": "data"}]
     assert set((await browser.get("api/layouts/form")).json()) == {"side1"}
     assert (await browser.get("api/layoutsettings/form")).json()["pages"]["order"] == ["side1"]
     assert (await browser.get("api/rulehandler/form")).status_code == 204
@@ -62,7 +60,9 @@ async def test_a_form_is_opened_filled_in_submitted_and_read_again(stage, builde
 
     ignored = ["DataAnnotations", "Required", "Expression"]
     patch = [{"op": "add", "path": "/navn", "value": "Sindig"}]
-    saved = await browser.patch(f"{data}?includeRowId=true&language=nb", json={"patch": patch, "ignoredValidators": ignored})
+    saved = await browser.patch(
+        f"{data}?includeRowId=true&language=nb", json={"patch": patch, "ignoredValidators": ignored}
+    )
     assert saved.status_code == 200, saved.text
     assert saved.json()["newDataModel"] == {"navn": "Sindig"}
     assert saved.json()["instance"]["presentationTexts"] == {"navn": "Sindig"}

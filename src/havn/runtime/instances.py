@@ -117,9 +117,9 @@ async def _may_create(
 ) -> tuple[Party, Task]:
     folder, principal = context.folder, actor.principal
     production = context.settings.environment_type == "production"
-    if production and folder.metadata.disallow_user_instantiation and not copying_:
-        if principal.kind is not Kind.SERVICE_OWNER:
-            raise Problem(403, "Only the service owner starts this service.", code="user_instantiation_disallowed")
+    closed = production and folder.metadata.disallow_user_instantiation and not copying_
+    if closed and principal.kind is not Kind.SERVICE_OWNER:
+        raise Problem(403, "Only the service owner starts this service.", code="user_instantiation_disallowed")
     party = await _party(context, actor, owner)
     resource = Resource(org=folder.org, app=folder.app, party_id=party.party_id)
     await context.enforcer.require(principal, resource, "instantiate")

@@ -49,7 +49,7 @@ def form_type(context: AppContext, type_id: str | None) -> DataType:
 
 
 async def party_of(context: AppContext, actor: Actor, header: str | None) -> Party:
-    """The party in the header `party`: `partyid:123`, `person:…` or `org:…`. 400 when it is none of them, 404 unknown."""
+    """The party in the header `party`: `partyid:123`, `person:…` or `org:…`. 400 for anything else, 404 unknown."""
     kind, _, value = (header or "").partition(":")
     value = value.strip()
     register = context.clients.register

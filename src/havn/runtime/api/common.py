@@ -1,4 +1,4 @@
-"""What every route does before its own work: who asks, in which language, with which right to post, of which instance."""
+"""What every route does first: who asks, in which language, with which right to post, about which instance."""
 
 from __future__ import annotations
 

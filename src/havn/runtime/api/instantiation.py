@@ -29,9 +29,9 @@ class Owner(msgspec.Struct, frozen=True, rename="camel"):
 
     def reference(self) -> OwnerRef:
         """As the runtime asks; 400 for names that nobody can be looked up by."""
-        if self.party_id is None and not self.person_number and not self.organisation_number:
-            if self.username or self.external_identifier:
-                raise Problem(400, "An owner is named by partyId, personNumber or organisationNumber.", code="owner")
+        numbered = self.party_id is not None or self.person_number or self.organisation_number
+        if not numbered and (self.username or self.external_identifier):
+            raise Problem(400, "An owner is named by partyId, personNumber or organisationNumber.", code="owner")
         party = None if self.party_id is None else str(self.party_id)
         return OwnerRef(party, self.person_number, self.organisation_number)
 

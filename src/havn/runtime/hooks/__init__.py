@@ -80,7 +80,7 @@ Decorator = Callable[[F], F]
 
 
 def read_data(*data_types: str) -> Decorator[F]:
-    """`(ctx: ReadContext, model)`: a model is being read; changes are kept (and saved, unless the element is locked)."""
+    """`(ctx: ReadContext, model)`: a model is being read; changes are saved, unless the element is locked."""
     return register("read_data", data_types)
 
 

@@ -51,7 +51,7 @@ class Hooks:
             if other.kind != hook.kind:
                 continue
             if hook.kind in _ONE_PER_KEY and (taken := {*map(str.lower, other.keys)} & {*map(str.lower, hook.keys)}):
-                raise HookError(f"{hook.kind} {sorted(taken)[0]!r} is there twice")
+                raise HookError(f"{hook.kind} {min(taken)!r} is there twice")
             if hook.kind in _ONE:
                 raise HookError(f"{hook.kind} is there twice")
         if hook.kind in _VALIDATORS and any(o.kind in _VALIDATORS and o.name == hook.name for o in self._hooks):

@@ -12,11 +12,16 @@ class Field(Protocol):
     """A line of `presentationFields` or `dataFields`."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Its name on the instance."""
+
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Where in the model."""
+
     @property
-    def data_type_id(self) -> str: ...
+    def data_type_id(self) -> str:
+        """Which model."""
 
 
 def changed_values(

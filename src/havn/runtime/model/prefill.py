@@ -19,13 +19,20 @@ class Config(Protocol):
     """A prefill file: each section maps source path to model path."""
 
     @property
-    def allow_overwrite(self) -> bool: ...
+    def allow_overwrite(self) -> bool:
+        """Whether values that are there may be replaced."""
+
     @property
-    def user_profile(self) -> Mapping[str, str]: ...
+    def user_profile(self) -> Mapping[str, str]:
+        """From the user's profile."""
+
     @property
-    def er(self) -> Mapping[str, str]: ...
+    def er(self) -> Mapping[str, str]:
+        """From the organisation."""
+
     @property
-    def dsf(self) -> Mapping[str, str]: ...
+    def dsf(self) -> Mapping[str, str]:
+        """From the person."""
 
 
 class PrefillError(Exception):

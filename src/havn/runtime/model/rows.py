@@ -11,7 +11,7 @@ NewId = Callable[[], str]
 
 
 def add_row_ids(model: Any, new_id: NewId) -> bool:
-    """Give every row its id, in place; a second row with the same id (a copy) gets one of its own. True when changed."""
+    """Give every row its id, in place; a second row with the same id (a copy) gets its own. True when changed."""
     return _add(model, new_id, in_list=False, seen=set())
 
 

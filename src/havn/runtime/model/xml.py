@@ -34,10 +34,10 @@ def read(content: bytes, shape: Shape) -> dict[str, Any]:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise XmlError("the body is not well-formed XML") from error
-    if root.getroottree().docinfo.doctype:
+    information: Any = root.getroottree().docinfo
+    if information.doctype:
         raise XmlError("XML with a document type declaration is not accepted")
-    value = _object(root, shape, "", 0)
-    return value
+    return _object(root, shape, "", 0)
 
 
 def _object(element: Any, shape: Shape, path: str, depth: int) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class _GatewayContext(NodeContext):
 
 
 async def following(work: Work, element_id: str, action: str | None) -> Task | EndEvent:
-    """The task or end event after `element_id`. 409 when the process has no single way on, 500 for faulty conditions."""
+    """The task or end event after `element_id`. 409 when there is no single way on, 500 for faulty conditions."""
     process = work.context.folder.process
     contexts: dict[str, _GatewayContext] = {}
     decided: dict[str, str | None] = {}

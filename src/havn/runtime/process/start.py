@@ -1,7 +1,7 @@
 """Entering a task: its elements are opened, the app's hooks run, and the data it wants is made.
 
-All of it can be done again: an element that is there is not made twice, and one made by an attempt that was cut short is
-found by its key.
+All of it can be done again: an element that is there is not made twice, and one made by an attempt that was cut short
+is found by its key.
 """
 
 from __future__ import annotations

@@ -21,10 +21,11 @@ def validators(subject: Subject) -> list[Validator]:
         types = None if "*" in hook.keys else frozenset(hook.keys)
         if types is None or any(entry.type.id in types for entry in subject.forms):
             found.append(Validator(hook.name, _form(hook), data_types=types, fields=frozenset(hook.fields)))
-    for hook in hooks.of("validate_task", subject.task):
-        found.append(Validator(hook.name, _task(hook), incremental=hook.incremental))
-    for hook in hooks.of("validate_element"):
-        found.append(Validator(hook.name, _element(hook), incremental=False))
+    found += [
+        Validator(hook.name, _task(hook), incremental=hook.incremental)
+        for hook in hooks.of("validate_task", subject.task)
+    ]
+    found += [Validator(hook.name, _element(hook), incremental=False) for hook in hooks.of("validate_element")]
     return found
 
 

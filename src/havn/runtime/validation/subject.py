@@ -87,7 +87,7 @@ class Validator(msgspec.Struct, frozen=True):
 
 
 def _touches(own: str, field: str) -> bool:
-    return own == field or field == "" or own.startswith(f"{field}.") or field.startswith(f"{own}.")
+    return field in (own, "") or own.startswith(f"{field}.") or field.startswith(f"{own}.")
 
 
 def _dotted(pointer: str) -> str:
