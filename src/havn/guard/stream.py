@@ -71,7 +71,9 @@ class ChangeStream:
                         connected, failures = True, 0
                         self._tell(Change("all"))
                     self._tell(change)
-                    self._last = self._monotonic()
+                    # Only this line says that nothing is missing.
+                    if change.kind == "alive":
+                        self._last = self._monotonic()
             except Problem as problem:
                 if failures == 0:
                     _log.warning("change_stream_unavailable", status=problem.status)

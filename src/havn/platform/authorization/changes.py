@@ -49,6 +49,7 @@ class ChangeHub:
         self._subscribers: set[asyncio.Queue[Change]] = set()
         self._proven: float | None = None
         self._version: int | None = None
+        self._away = False
 
     def fresh(self) -> bool:
         """Whether a change would have been heard of by now."""
@@ -93,7 +94,6 @@ class ChangeHub:
                 self._subscribers.discard(queue)
 
     async def _run(self) -> None:
-        away = False
         while True:
             try:
                 async with listening(self._url, self.tell) as listener:
@@ -102,16 +102,23 @@ class ChangeHub:
                     while True:
                         begun = self._monotonic()
                         await listener.prove()
-                        await self._ask_roles()
-                        self._proven = begun
-                        self.tell(ALIVE)
-                        away = False
+                        try:
+                            await self._ask_roles()
+                        except Problem as problem:
+                            self._note_away(str(problem))
+                        else:
+                            self._away = False
+                            self._proven = begun
+                            self.tell(ALIVE)
                         await asyncio.sleep(self._poll_seconds)
-            except (OSError, Problem) as error:
-                if not away:
-                    _log.warning("changes_unavailable", error=str(error))
-                away = True
+            except OSError as error:
+                self._note_away(str(error))
                 await asyncio.sleep(self._poll_seconds)
+
+    def _note_away(self, reason: str) -> None:
+        if not self._away:
+            _log.warning("changes_unavailable", reason=reason)
+        self._away = True
 
     async def _ask_roles(self) -> None:
         version = await self._role_version(self._version or 0)
