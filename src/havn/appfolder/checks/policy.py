@@ -30,9 +30,9 @@ def check(subject: Subject) -> frozenset[str] | None:
         xacml.load_policy(content, source=subject.policy_file)
     except xacml.PolicyError as error:
         place = f" (rule {error.rule})" if error.rule else f" (policy {error.policy})" if error.policy else ""
-        line = error.line or 0
         message = f"The policy is refused: {error.message.rstrip('.')}{place}."
-        subject.files.report("error", "policy.invalid", message, subject.policy_file, (line, 1 if line else 0))
+        at = _begin(content, error.line or 0)
+        subject.files.report("error", "policy.invalid", message, subject.policy_file, at)
         return None
     root = etree.fromstring(content, _parser())
     places = Places(content, root)
@@ -49,6 +49,19 @@ def check(subject: Subject) -> frozenset[str] | None:
                     places.of(root),
                 )
     return permitted
+
+
+def _begin(content: bytes, line: int) -> tuple[int, int]:
+    """Where the element begins whose start tag ends on `line`."""
+    try:
+        root = etree.fromstring(content, _parser())
+    except etree.XMLSyntaxError:
+        return line, 0
+    if root.getroottree().docinfo.internalDTD is not None:
+        return line, 0
+    places = Places(content, root)
+    node = next((node for node in root.iter() if isinstance(node.tag, str) and node.sourceline == line), None)
+    return places.of(node) if node is not None else (line, 0)
 
 
 def _parser() -> Any:

@@ -39,11 +39,32 @@ _B = f"{{{BPMN}}}"
 _A = f"{{{ALTINN}}}"
 
 # Parts of BPMN that say nothing about the walk.
-_SILENT = frozenset({"extensionElements", "documentation", "laneSet", "textAnnotation", "association", "group",
-                     "dataObject", "dataObjectReference", "ioSpecification", "auditing", "monitoring"})  # fmt: skip
+_SILENT = frozenset(
+    {
+        "extensionElements",
+        "documentation",
+        "laneSet",
+        "textAnnotation",
+        "association",
+        "group",
+        "dataObject",
+        "dataObjectReference",
+        "ioSpecification",
+        "auditing",
+        "monitoring",
+    }
+)
 
-_KINDS = {"development": "development", "dev": "development", "local": "development", "localtest": "development",
-          "staging": "staging", "test": "staging", "production": "production", "prod": "production"}  # fmt: skip
+_KINDS = {
+    "development": "development",
+    "dev": "development",
+    "local": "development",
+    "localtest": "development",
+    "staging": "staging",
+    "test": "staging",
+    "production": "production",
+    "prod": "production",
+}
 
 
 def environment_kind(written: str) -> str | None:
@@ -86,9 +107,14 @@ class _Reader:
             self._fault("process.syntax", f"The file is more than {MAX_BYTES // 1024 // 1024} MiB.", (0, 0))
             return None
         parser = etree.XMLParser(
-            resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
-            remove_comments=True, remove_pis=True,
-        )  # fmt: skip
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            dtd_validation=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
         xml = xml.removeprefix(b"\xef\xbb\xbf")
         root = etree.fromstring(xml, parser)
         if root.getroottree().docinfo.internalDTD is not None:
@@ -268,8 +294,16 @@ class _Reader:
     def _e_formidling(self, node: Any, task: str) -> EFormidlingConfig | None:
         if node is None:
             return None
-        names = ("disabled", "receiver", "process", "standard", "typeVersion", "type", "securityLevel",
-                 "dpfShipmentType")  # fmt: skip
+        names = (
+            "disabled",
+            "receiver",
+            "process",
+            "standard",
+            "typeVersion",
+            "type",
+            "securityLevel",
+            "dpfShipmentType",
+        )
         lists: dict[str, tuple[str, ...]] = {}
         for each in node.findall(f"{_A}dataTypes"):
             kind = self._kind(each, task)
@@ -330,9 +364,11 @@ class _Reader:
             for end in (flow.source, flow.target):
                 if end not in self.elements:
                     self._fault(
-                        "process.flow-end-missing", f"The flow {flow.id!r} names {end!r}, which is not there.",
-                        (flow.line, flow.column), flow.id,
-                    )  # fmt: skip
+                        "process.flow-end-missing",
+                        f"The flow {flow.id!r} names {end!r}, which is not there.",
+                        (flow.line, flow.column),
+                        flow.id,
+                    )
                     self.flows.pop(flow.id, None)
         process = Process(id="", elements=self.elements, flows=self.flows)
         starts = [element for element in self.elements.values() if isinstance(element, StartEvent)]
@@ -358,15 +394,19 @@ class _Reader:
         if isinstance(element, EndEvent):
             if flows:
                 self._fault(
-                    "process.outgoing-count", f"The end event {element.id!r} has an outgoing flow.", (element.line, element.column),
+                    "process.outgoing-count",
+                    f"The end event {element.id!r} has an outgoing flow.",
+                    (element.line, element.column),
                     element.id,
-                )  # fmt: skip
+                )
         elif isinstance(element, ExclusiveGateway):
             if not flows:
                 self._fault(
-                    "process.outgoing-count", f"The gateway {element.id!r} has no outgoing flow.", (element.line, element.column),
+                    "process.outgoing-count",
+                    f"The gateway {element.id!r} has no outgoing flow.",
+                    (element.line, element.column),
                     element.id,
-                )  # fmt: skip
+                )
             if element.default and all(flow.id != element.default for flow in flows):
                 self._fault(
                     "process.gateway-default",
