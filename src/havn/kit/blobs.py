@@ -101,7 +101,9 @@ class FolderBlobs:
                 file = await asyncio.to_thread(_create, partial)
             await asyncio.to_thread(_finish, file, partial, target)
         except OSError as error:
-            raise _disk_problem(error) from error
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise Problem(507, "There is no room left to store this.", code="storage_full") from error
         finally:
             if file is not None:
                 file.close()
@@ -279,12 +281,6 @@ def _walk(root: Path, top: Path) -> list[BlobInfo]:
 async def _stream(found: Any) -> AsyncIterator[bytes]:
     async for chunk in found.stream(min_chunk_size=_PIECE):
         yield bytes(chunk)
-
-
-def _disk_problem(error: OSError) -> Problem | OSError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(507, "There is no room left to store this.", code="storage_full")
-    return error
 
 
 def _store_problem(error: Exception) -> Problem:

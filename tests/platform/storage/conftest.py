@@ -21,12 +21,13 @@ from havn.guard.pep import Enforcer
 from havn.guard.platform_token import PlatformTokenSigner, PlatformTokenVerifier
 from havn.guard.snapshot import SnapshotDecisionPoint
 from havn.guard.tokens import AudienceRule, TokenVerifier
-from havn.kit.blobs import FolderBlobs
+from havn.kit.blobs import Blobs, FolderBlobs
+from havn.kit.clock import Clock
 from havn.kit.http import HttpClient
 from havn.platform.storage.app import Ports, wire
 from havn.platform.storage.contents import Contents
 from havn.platform.storage.housekeeping import Housekeeping
-from havn.platform.storage.store import open_database
+from havn.platform.storage.store import Database, open_database
 
 DOMAIN = "havn.example"
 PLATFORM = f"https://platform.{DOMAIN}"
@@ -67,7 +68,11 @@ class Facts:
     """Roles of users for parties, and a policy for each app."""
 
     def __init__(self) -> None:
-        self.roles: dict[tuple[int, int], list[str]] = {}
+        self.roles: dict[tuple[int, int], list[str]] = {
+            (1001, 50_001): ["dagl"],
+            (1002, 50_002): ["dagl"],
+            (1003, 50_001): ["innsyn"],
+        }
         self.policies: dict[str, bytes] = {}
 
     def fresh(self) -> bool:
@@ -257,6 +262,36 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
+def make_ports(database: Database, blobs: Blobs, keys: dict[str, Any], clock: Clock, facts: Facts) -> Ports:
+    """Real parts throughout; the facts, the keys and the register's answers are ours."""
+
+    async def user_keys() -> dict[str, Any]:
+        return {"keys": [keys["user"].as_dict(private=False)]}
+
+    async def component_keys(org: str) -> dict[str, Any]:
+        return {"keys": [keys[org].as_dict(private=False)] if org in keys else []}
+
+    async def find_party(kind: str, number: str) -> int | None:
+        return {("person", "01899912345"): 50_001, ("organisation", "910000001"): 50_002}.get((kind, number))
+
+    return Ports(
+        database=database,
+        blobs=blobs,
+        enforcer=Enforcer(SnapshotDecisionPoint(FactCache(facts, facts, clock=clock), clock=clock)),
+        users=TokenVerifier(
+            issuer=ISSUER,
+            audiences=AudienceRule.platform(scheme="https", domain=DOMAIN),
+            jwks=user_keys,
+            clock=clock,
+            revoked=None,
+        ),
+        components=PlatformTokenVerifier(audience=PLATFORM, jwks=component_keys, clock=clock),
+        find_party=find_party,
+        links=f"{PLATFORM}{BASE}",
+        clock=clock,
+    )
+
+
 MakeWorld = Callable[..., Awaitable[World]]
 
 
@@ -275,33 +310,7 @@ async def make_world(
         database = await open_database(await make_database("storage"), max_size=20)
         opened.append(database)
         facts = Facts()
-        facts.roles = {(1001, 50_001): ["dagl"], (1002, 50_002): ["dagl"], (1003, 50_001): ["innsyn"]}
-
-        async def user_keys() -> dict[str, Any]:
-            return {"keys": [keys["user"].as_dict(private=False)]}
-
-        async def component_keys(org: str) -> dict[str, Any]:
-            return {"keys": [keys[org].as_dict(private=False)] if org in keys else []}
-
-        async def find_party(kind: str, number: str) -> int | None:
-            return {("person", "01899912345"): 50_001, ("organisation", "910000001"): 50_002}.get((kind, number))
-
-        ports = Ports(
-            database=database,
-            blobs=FolderBlobs(blob_folder),
-            enforcer=Enforcer(SnapshotDecisionPoint(FactCache(facts, facts, clock=clock), clock=clock)),
-            users=TokenVerifier(
-                issuer=ISSUER,
-                audiences=AudienceRule.platform(scheme="https", domain=DOMAIN),
-                jwks=user_keys,
-                clock=clock,
-                revoked=None,
-            ),
-            components=PlatformTokenVerifier(audience=PLATFORM, jwks=component_keys, clock=clock),
-            find_party=find_party,
-            links=f"{PLATFORM}{BASE}",
-            clock=clock,
-        )
+        ports = make_ports(database, FolderBlobs(blob_folder), keys, clock, facts)
         world = World(msgspec.structs.replace(ports, **changes), clock, facts, keys)
         await world.publish(APPLICATION)
         await world.publish({"id": OTHER_APP, "org": "skd", "dataTypes": [{"id": "model"}]})
@@ -315,3 +324,8 @@ async def make_world(
 @pytest.fixture
 async def world(make_world: MakeWorld) -> World:
     return await make_world()
+
+
+@pytest.fixture
+def policies() -> Callable[..., bytes]:
+    return make_policy

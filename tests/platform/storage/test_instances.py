@@ -58,7 +58,19 @@ async def test_what_cannot_be_made_is_refused(world, app, body, status):
     assert await world.database.fetchval("select count(*) from instance") == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"instanceOwner": 1}', b"\xff", b'{"a":' * 3000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"instanceOwner": 1}',
+        b"\xff",
+        b'{"a":' * 3000,
+        b'{"instanceOwner": {"partyId": "50001"}, "dataValues": {"a": "\\u0000"}}',
+        b'{"instanceOwner": {"partyId": "50001"}, "dueBefore": "0001-01-01T00:00:00+14:00"}',
+    ],
+)
 async def test_a_body_that_cannot_be_read_is_a_bad_request(world, body):
     answer = await world.call("POST", "/instances?appId=ttd/skjema", world.user(), content=body)
     assert answer.status_code == 400

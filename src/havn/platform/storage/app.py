@@ -30,6 +30,7 @@ from havn.kit.web import create_app
 from havn.platform.storage.access import Access
 from havn.platform.storage.applications import Applications
 from havn.platform.storage.applications_api import ApplicationsApi
+from havn.platform.storage.bodies import RefuseNul
 from havn.platform.storage.catalogue import Catalogue
 from havn.platform.storage.changes import Changes
 from havn.platform.storage.cleanup_api import CleanupApi
@@ -167,5 +168,5 @@ def wire(ports: Ports, *, running: Any = None) -> Starlette:
         routes,
         name="storage",
         lifespan=lifespan,
-        middleware=[Middleware(Authentication, verifier=ports.users)],
+        middleware=[Middleware(RefuseNul), Middleware(Authentication, verifier=ports.users)],
     )

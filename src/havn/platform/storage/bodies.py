@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import msgspec
 from msgspec import inspect
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.contracts.storage import ProcessState
 from havn.kit.problem import Problem
 from havn.kit.web import MiB, read_body
 
 T = TypeVar("T")
+# A NUL in JSON text, which PostgreSQL cannot hold: an escape that is not itself escaped.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _CAPITAL = re.compile(rb'"[A-Z]\w*"\s*:')
 
 
@@ -30,6 +33,8 @@ async def read(request: Request, type_: type[T], *, limit: int = 4 * MiB) -> T:
 
 def decode(body: bytes, type_: type[T]) -> T:
     """As `read`, from bytes."""
+    if _NUL.search(body):
+        raise nul_problem()
     try:
         if not _CAPITAL.search(body):
             try:
@@ -43,11 +48,37 @@ def decode(body: bytes, type_: type[T]) -> T:
         raise Problem(400, "The body is not valid JSON.", code="invalid_json") from None
 
 
+class RefuseNul:
+    """ASGI middleware: 400 for an address that holds a NUL, which no text of ours does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or refuse."""
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await nul_problem().response()(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def nul_problem() -> Problem:
+    """400 for text with a NUL in it."""
+    return Problem(400, "Text must not hold NUL characters.", code="nul_character")
+
+
+@overload
+def aware(moment: datetime) -> datetime: ...
+@overload
+def aware(moment: datetime | None) -> datetime | None: ...
 def aware(moment: datetime | None) -> datetime | None:
-    """`moment` in UTC; one without a zone is taken to be in UTC."""
+    """`moment` in UTC; one without a zone is taken to be in UTC. 400 outside the years 1 to 9999."""
     if moment is None:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise Problem(400, "A time lies outside the years 1 to 9999.", code="invalid_time") from None
 
 
 def aware_process(state: ProcessState | None) -> ProcessState | None:

@@ -66,6 +66,8 @@ class MessageBox:
             raise Problem(400, "instanceOwnerPartyIdList must name at least one party.", code="party_id_missing")
         if len(query.instance_owner_party_id_list) > _MOST_PARTIES:
             raise Problem(400, f"At most {_MOST_PARTIES} parties can be searched at once.", code="too_many_parties")
+        if not all(0 < party < 2**63 for party in query.instance_owner_party_id_list):
+            raise Problem(400, "Party ids are positive numbers.", code="invalid_party_id")
         wanted = await self._filter(principal, query)
         if wanted is None:
             return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -137,4 +137,4 @@ def _time(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
         raise Problem(400, "from and to must be times.", code="invalid_time") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return bodies.aware(moment)

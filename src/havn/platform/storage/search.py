@@ -17,6 +17,7 @@ from havn.guard.pep import Enforcer, Resource
 from havn.guard.principal import Kind, Principal
 from havn.kit.problem import Problem
 from havn.platform.storage.access import OWNER_SCOPE_PREFIX, READ_SCOPE, SYNC_SCOPE, Access, require_audience
+from havn.platform.storage.bodies import aware
 from havn.platform.storage.catalogue import Catalogue
 from havn.platform.storage.instances import split_app_id
 from havn.platform.storage.store import Database, search
@@ -254,7 +255,7 @@ def _moment(text: str, name: str) -> datetime:
         moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
     except ValueError:
         raise Problem(400, f"{name} holds no time.", code="invalid_time_filter") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return aware(moment)
 
 
 def _flag(params: QueryParams, name: str) -> bool | None:
