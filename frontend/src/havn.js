@@ -20,6 +20,7 @@ function start(form) {
   let unsaved = false;
   let leaving = false;
   let retry = 0;
+  let typing = ""; // the field that a save while typing is about
 
   // Typing and choosing -------------------------------------------------------------------------------------------
   form.addEventListener("input", (event) => {
@@ -27,6 +28,7 @@ function start(form) {
     unsaved = true;
     const wait = event.target.dataset.saveWhileTyping;
     if (wait === "false") return;
+    typing = isChoice(event.target) ? "" : event.target.name;
     later(isChoice(event.target) ? 0 : Number(wait) || typingDelay);
   });
   form.addEventListener("change", (event) => {
@@ -35,6 +37,7 @@ function start(form) {
       if (button && event.target.files.length) send(button, texts.uploading);
     } else if (savable(event.target)) {
       unsaved = true;
+      typing = "";
       later(0);
     }
   });
@@ -69,7 +72,7 @@ function start(form) {
     try {
       await htmx.ajax("POST", form.getAttribute("action"), {
         source: form, swap: "none", event: submitter ? { submitter } : {},
-        values: submitter?.name ? { [submitter.name]: submitter.value } : { _action: "save" },
+        values: submitter?.name ? { [submitter.name]: submitter.value } : { _action: "auto", _typing: typing },
       });
     } catch {
       status = 0;

@@ -1,13 +1,14 @@
-// Under `havn dev` only: load the page again when a file of the app has changed and the new version is in place.
-const here = document.currentScript;
-let version = null;
+// Under `havn dev` only: load the page again when the app has been read anew, and say what is wrong when it could not be.
+const events = new EventSource(document.currentScript.dataset.events);
+let lost = false;
 
-function listen() {
-  const events = new EventSource(here.dataset.events);
-  events.addEventListener("version", (event) => {
-    if (version !== null && version !== event.data) location.reload();
-    version = event.data;
-  });
-}
-
-listen();
+events.addEventListener("reload", () => location.reload());
+events.addEventListener("open", () => lost && location.reload());
+events.addEventListener("error", () => (lost = true));
+events.addEventListener("problem", (event) => {
+  const box = document.getElementById("hv-dev") ?? document.body.appendChild(document.createElement("div"));
+  box.id = "hv-dev";
+  box.className = "hv-dev";
+  box.setAttribute("role", "alert");
+  box.textContent = JSON.parse(event.data).problems.join("\n");
+});

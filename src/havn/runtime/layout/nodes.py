@@ -217,8 +217,8 @@ class Node:
 
     @property
     def read_only(self) -> bool:
-        """Whether it may not be changed: by its own property, or because its model is locked."""
-        if self.flag("readOnly"):
+        """Whether it may not be changed: by its own property, because its model is locked, or nothing may be."""
+        if self.state.surroundings.read_only or self.flag("readOnly"):
             return True
         locked = {element.data_type for element in self.state.surroundings.elements if element.locked}
         return any(binding.data_type in locked for binding in self.component.bindings.values())

@@ -55,6 +55,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the user may do in the current task."""
     choices: Mapping[tuple[str, frozenset[tuple[str, str]]], Sequence[Choice]] = {}
     """Options that were fetched, by id (lower case) and query."""
+    read_only: bool = False
+    """Whether nothing may be changed, whatever the layout says."""
     today: date | None = None
     """The day in Norway, for bounds such as `today`; None leaves such bounds out."""
     page_address: Callable[[str], str] = lambda page: page

@@ -23,17 +23,62 @@ from havn.runtime.pages.feedback import Feedback, Message, field_name
 from havn.runtime.pages.rows import RowsView
 from havn.runtime.pages.words import APP_KEYS, word
 
-DRAWN: Mapping[str, str] = {
-    "Accordion": "containers", "AccordionGroup": "containers", "ActionButton": "buttons", "Address": "fields",
-    "Alert": "texts", "AttachmentList": "texts", "Button": "buttons", "ButtonGroup": "containers",
-    "Cards": "containers", "Checkboxes": "fields", "Date": "texts", "Datepicker": "fields", "Divider": "texts", "Dropdown": "fields",
-    "FileUpload": "files", "FileUploadWithTag": "files", "Grid": "containers", "Group": "containers", "Header": "texts",
-    "Image": "texts", "Input": "fields", "InstanceInformation": "texts", "InstantiationButton": "buttons",
-    "Likert": "fields", "Link": "buttons", "MultipleSelect": "fields", "NavigationBar": "buttons",
-    "NavigationButtons": "buttons", "Number": "texts", "Option": "texts", "Panel": "texts", "Paragraph": "texts",
-    "PrintButton": "buttons", "RadioButtons": "fields", "RepeatingGroup": "rows", "Summary": "summaries",
-    "Summary2": "summaries", "Tabs": "containers", "Text": "texts", "TextArea": "fields", "TimePicker": "fields",
-}  # fmt: skip
+_BY_FILE: Mapping[str, tuple[str, ...]] = {
+    "buttons": (
+        "ActionButton",
+        "Button",
+        "InstantiationButton",
+        "Link",
+        "NavigationBar",
+        "NavigationButtons",
+        "PrintButton",
+    ),
+    "containers": (
+        "Accordion",
+        "AccordionGroup",
+        "ButtonGroup",
+        "Cards",
+        "Grid",
+        "Group",
+        "Tabs",
+    ),
+    "fields": (
+        "Address",
+        "Checkboxes",
+        "Datepicker",
+        "Dropdown",
+        "Input",
+        "Likert",
+        "MultipleSelect",
+        "RadioButtons",
+        "TextArea",
+        "TimePicker",
+    ),
+    "files": (
+        "FileUpload",
+        "FileUploadWithTag",
+    ),
+    "rows": ("RepeatingGroup",),
+    "summaries": (
+        "Summary",
+        "Summary2",
+    ),
+    "texts": (
+        "Alert",
+        "AttachmentList",
+        "Date",
+        "Divider",
+        "Header",
+        "Image",
+        "InstanceInformation",
+        "Number",
+        "Option",
+        "Panel",
+        "Paragraph",
+        "Text",
+    ),
+}
+DRAWN: Mapping[str, str] = {type_: file for file, types in _BY_FILE.items() for type_ in types}
 """Component type to the template file whose macro of that name draws it. Other types are not drawn."""
 _AUTOCOMPLETE = re.compile(r"[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)*")
 _SAFE_LINK = re.compile(r"(https?:|mailto:|tel:|/|#|\?|[\w.-]+(/|$))", re.IGNORECASE)
