@@ -131,7 +131,7 @@ _CHOOSE = """{% extends "frame" %}
 <span><span class="hv-choice__name">{{ person.name }}</span>
 {% if person.about.get(language) %}<span class="hv-muted"> - {{ person.about[language] }}</span>{% endif %}
 {% for company, roles in person.roles %}
-<br><span class="hv-small">{{ roles|join(", ") }} {{ text["for"] }} {{ company }}</span>
+<br><span class="hv-small" lang="nb">{{ roles|join(", ") }} {{ text["for"] }} {{ company }}</span>
 {% endfor %}</span>
 <span class="hv-muted hv-small">{{ person.pid }}</span>
 </button></li>
