@@ -25,6 +25,8 @@ class Files:
 
     def __init__(self, path: Path, *, as_: AppId | None = None) -> None:
         self.as_ = as_
+        self.app_id = as_
+        """What placeholders are filled with: the name given, else, once it was read, that of the metadata."""
         self.findings: list[Finding] = []
         self.placeholders: list[tuple[str, int, int]] = []
         """Where `[ORG]` or `[APP]` stood: file, line, column."""
@@ -132,13 +134,13 @@ class Files:
         in_config = file.startswith((f"{self.app}config/", "deployment/", f"{self.app}appsettings"))
         if not in_config:
             return text
-        for match in _PLACEHOLDER.finditer(text):
+        for match in _PLACEHOLDER.finditer(text) if self.app_id is None else ():
             line = text.count("\n", 0, match.start()) + 1
             column = match.start() - (text.rfind("\n", 0, match.start()) + 1) + 1
             self.placeholders.append((file, line, column))
-        if self.as_ is None:
+        if self.app_id is None:
             return text
-        own = self.as_
+        own = self.app_id
         return _PLACEHOLDER.sub(lambda match: own.org if match[1].lower() == "org" else own.app, text)
 
     def json(self, file: str) -> Document | None:

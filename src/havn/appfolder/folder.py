@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,10 @@ def read_metadata(files: Files) -> tuple[Application | None, dict[str, Any]]:
     application = decode(files, document, Application, "metadata.invalid")
     if application is None:
         return None, raw
+    if files.app_id is None:
+        # Policies keep the template's placeholders for as long as the app lives; they mean the app itself.
+        with contextlib.suppress(ValueError):
+            files.app_id = AppId.parse(application.id or "")
     if application.data_type(PDF_DATA_TYPE) is None:
         pdf = DataType(id=PDF_DATA_TYPE, allowed_content_types=["application/pdf"], max_count=0, min_count=0)
         application = msgspec.structs.replace(application, data_types=[*application.data_types, pdf])

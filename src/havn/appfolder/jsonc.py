@@ -38,11 +38,12 @@ class Document:
         self._lines: list[int] = []
         try:
             self.value: Any = msgspec.json.decode(text)
-            self._strict = True
+            strict = not _is_deep(self.value)
         except (msgspec.DecodeError, RecursionError, ValueError):
+            strict = False
+        if not strict:
             self._index = _Parser(text)
             self.value = self._index.document()
-            self._strict = False
 
     def place(self, *path: PathStep) -> tuple[int, int]:
         """Line and column of the value at `path`, or of the deepest part of the path that exists."""
@@ -82,6 +83,22 @@ class Document:
             self._lines = [0, *(match.end() for match in re.finditer("\n", self._text))]
         line = bisect.bisect_right(self._lines, offset)
         return line, offset - self._lines[line - 1] + 1
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than is allowed."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 _SPACE = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)

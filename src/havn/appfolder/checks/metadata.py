@@ -57,7 +57,7 @@ def check(subject: Subject) -> None:
 
 def _id(subject: Subject, document: Document) -> None:
     raw = mapping(document.value)
-    if subject.files.as_ is None and subject.files.placeholders:
+    if subject.files.placeholders:
         for file, line, column in subject.files.placeholders:
             subject.files.report(
                 "warning",
