@@ -13,14 +13,14 @@ from havn.deploy.release.model import MAX_FILES, MAX_UNPACKED, ReleaseError
 _PIECE = 256 * 1024
 
 
-def unpack_layer(archive: Path, diff_id: str, root: str, into: Path) -> None:
+def unpack_layer(archive: Path, diff_id: str, root: str, into: Path, *, limit: int = MAX_UNPACKED) -> None:
     """Write the files that lie under `root` in the gzipped tar `archive` into the new folder `into`.
 
     Raises `ReleaseError` when the archive is not the one of `diff_id`, holds anything but plain files and folders
-    under `root`, or more than a release may.
+    under `root`, or more than `limit` bytes.
     """
     into.mkdir(parents=True)
-    reader = _Inflated(archive)
+    reader = _Inflated(archive, limit)
     written = 0
     seen: set[str] = set()
     try:
@@ -39,7 +39,7 @@ def unpack_layer(archive: Path, diff_id: str, root: str, into: Path) -> None:
                         f"A layer holds {member.name[:100]!r}, which is not a plain file of the release."
                     )
                 written += member.size
-                if written > MAX_UNPACKED:
+                if written > limit:
                     raise ReleaseError("A layer holds more than a release may.")
                 _write(tar, member, into / path)
         reader.finish()
@@ -74,7 +74,9 @@ def _place(name: str, root: str) -> str | None:
 class _Inflated:
     """A gzip file read as its content: never more at once than asked for, hashed on the way, bounded in all."""
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Path, limit: int) -> None:
+        # Headers and padding of small files may double what the files themselves hold.
+        self._limit = 2 * limit
         self._pieces = self._inflate(archive)
         self._buffer = bytearray()
         self._hash = hashlib.sha256()
@@ -86,8 +88,7 @@ class _Inflated:
             if piece is None:
                 break
             self._total += len(piece)
-            # Headers and padding of small files may double what the files themselves hold.
-            if self._total > 2 * MAX_UNPACKED:
+            if self._total > self._limit:
                 raise ReleaseError("A layer holds more than a release may.")
             self._hash.update(piece)
             self._buffer += piece
