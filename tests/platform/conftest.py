@@ -97,6 +97,11 @@ class Platform:
             transport=httpx2.ASGITransport(self.apps, raise_app_exceptions=False), base_url=PLATFORM, headers=headers
         )
 
+    @property
+    def login_key(self) -> str:
+        """The provider's private key, for a provider gone bad."""
+        return self._keys["login"]
+
     def signer(self, org: str, app: str) -> PlatformTokenSigner:
         key = self._keys["component" if org == "platform" else f"{org}/{app}"]
         return PlatformTokenSigner(issuer=org, app=app, audience=PLATFORM, key=key, clock=self.clock)
@@ -212,4 +217,4 @@ async def platform(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator
         )
         for app in built.values():
             await stack.enter_async_context(app.router.lifespan_context(app))
-        yield Platform(apps, clock, {"component": component}, settings)
+        yield Platform(apps, clock, {"component": component, "login": login["login-signing-key"]}, settings)

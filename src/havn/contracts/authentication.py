@@ -105,9 +105,10 @@ class OpenIdConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """Discovery document of an identity provider (OpenID Connect Discovery 1.0), the members Havn reads or writes."""
 
     issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
     jwks_uri: str
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    """These two are None for an issuer of tokens that nobody signs in with (RFC 8414)."""
     end_session_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     response_types_supported: list[str] = msgspec.field(default_factory=lambda: ["code"])

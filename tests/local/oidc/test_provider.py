@@ -290,8 +290,11 @@ async def test_sign_out_leads_to_the_registered_address_only(
 
 
 async def test_metadata_names_its_own_issuer(world: World) -> None:
-    for path, issuer in (("", LOGIN), ("/maskinporten", f"{LOGIN}/maskinporten")):
-        document = (await world.client.get(f"{path}/.well-known/openid-configuration")).json()
+    for path, issuer in (
+        ("openid-configuration", LOGIN),
+        ("oauth-authorization-server/maskinporten", f"{LOGIN}/maskinporten"),
+    ):
+        document = (await world.client.get(f"/.well-known/{path}")).json()
         assert document["issuer"] == issuer
 
 

@@ -29,8 +29,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 class Api:
     """Handlers."""
 
-    def __init__(self, settings: Settings, provider: Provider, directory: Directory) -> None:
-        self._settings = settings
+    def __init__(self, provider: Provider, directory: Directory) -> None:
         self._provider = provider
         self._directory = directory
 
@@ -39,7 +38,7 @@ class Api:
         known = "/.well-known/openid-configuration"
         return [
             Route(known, self.metadata, methods=["GET"]),
-            Route(f"/maskinporten{known}", self.systems_metadata, methods=["GET"]),
+            Route("/.well-known/oauth-authorization-server/maskinporten", self.systems_metadata, methods=["GET"]),
             Route("/jwks", self.jwks, methods=["GET"]),
             Route("/par", self.push, methods=["POST"]),
             Route("/authorize", self.authorize, methods=["GET"]),
@@ -52,11 +51,11 @@ class Api:
 
     async def metadata(self, request: Request) -> Response:
         """The discovery document for people."""
-        return json_response(self._provider.metadata(self._settings.issuer))
+        return json_response(self._provider.metadata())
 
     async def systems_metadata(self, request: Request) -> Response:
         """The discovery document for organisations' tokens."""
-        return json_response(self._provider.metadata(self._settings.systems_issuer))
+        return json_response(self._provider.systems_metadata())
 
     async def jwks(self, request: Request) -> Response:
         """The public keys."""
@@ -137,7 +136,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette
     """Wire the provider. Raises `SettingsError` outside the environment `local`."""
     directory = Directory(Path(settings.testdata_folder) if settings.testdata_folder else None)
     provider = Provider(settings, directory, clock)
-    routes = Api(settings, provider, directory).routes()
+    routes = Api(provider, directory).routes()
     return create_app(
         [*routes, *assets.routes()],
         name="login",

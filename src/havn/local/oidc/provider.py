@@ -108,11 +108,11 @@ class Provider:
         """The public key (RFC 7517)."""
         return {"keys": [{**self._key.as_dict(private=False), "kid": self._kid, "use": "sig", "alg": "ES256"}]}
 
-    def metadata(self, issuer: str) -> dict[str, Any]:
-        """The discovery document of one of the two issuers."""
+    def metadata(self) -> dict[str, Any]:
+        """The discovery document for people (OpenID Connect Discovery 1.0)."""
         base = self._settings.issuer
         return {
-            "issuer": issuer,
+            "issuer": base,
             "authorization_endpoint": f"{base}/authorize",
             "pushed_authorization_request_endpoint": f"{base}/par",
             "token_endpoint": f"{base}/token",
@@ -127,6 +127,10 @@ class Provider:
             "acr_values_supported": list(LEVELS),
             "authorization_response_iss_parameter_supported": True,
         }
+
+    def systems_metadata(self) -> dict[str, Any]:
+        """The discovery document for organisations' tokens (RFC 8414)."""
+        return {"issuer": self._settings.systems_issuer, "jwks_uri": f"{self._settings.issuer}/jwks"}
 
     # Requests.
 

@@ -100,7 +100,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
             name=f"The token issuer {key}",
             make_client=make_client,
             clock=clock,
-            well_known="openid-configuration",
+            oauth=issuer.kind == "maskinporten",
         )
         for key, issuer in providers.exchange.items()
     }

@@ -51,15 +51,23 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 
 class Remote:
-    """An issuer's metadata and keys, fetched from its discovery document and kept a while."""
+    """An issuer's metadata and keys, fetched from its discovery document and kept a while.
+
+    `oauth`: the issuer has a document of RFC 8414 and none of OpenID Connect.
+    """
 
     def __init__(
-        self, issuer: str, address: str | None, *, name: str, make_client: MakeClient, clock: Clock, well_known: str
+        self, issuer: str, address: str | None, *, name: str, make_client: MakeClient, clock: Clock, oauth: bool = False
     ) -> None:
         self.issuer = issuer
         parts = urlsplit(issuer)
         self._public = f"{parts.scheme}://{parts.netloc}"
-        self._path = f"{parts.path.rstrip('/')}/.well-known/{well_known}"
+        self._moved = address is not None
+        path = parts.path.rstrip("/")
+        # OpenID Connect Discovery appends to the issuer's path; RFC 8414 puts it before.
+        self._path = (
+            f"/.well-known/oauth-authorization-server{path}" if oauth else f"{path}/.well-known/openid-configuration"
+        )
         self._clock = clock
         self._metadata: tuple[datetime, OpenIdConfiguration] | None = None
         # Our own address for it, with its public name in Host, when names cannot be resolved here.
@@ -84,10 +92,15 @@ class Remote:
         return document
 
     def path(self, url: str) -> str:
-        """The path and query of an endpoint on the issuer's own host, to be reached by `http`."""
-        if not url.startswith(f"{self._public}/"):
+        """An endpoint of the discovery document as `http` reaches it: on the issuer's host, or on another by https.
+
+        Where the issuer has an address of its own here, only its own host can be reached.
+        """
+        if url.startswith(f"{self._public}/"):
+            return url[len(self._public) :]
+        if self._moved or not url.startswith("https://"):
             raise unavailable()
-        return url[len(self._public) :]
+        return url
 
     async def _jwks(self) -> Mapping[str, Any]:
         uri = (await self.metadata()).jwks_uri
@@ -132,7 +145,6 @@ class Upstream:
             name=f"The identity provider {key}",
             make_client=make_client,
             clock=clock,
-            well_known="openid-configuration",
         )
 
     async def authorize_url(
@@ -140,6 +152,8 @@ class Upstream:
     ) -> str:
         """Where the browser goes to sign in; `force` asks the provider not to reuse a weaker session of its own."""
         metadata = await self.remote.metadata()
+        if metadata.authorization_endpoint is None:
+            raise unavailable()
         request = {
             "response_type": "code",
             "client_id": self.provider.client_id,
@@ -204,7 +218,9 @@ class Upstream:
             raise unavailable()
         return {"client_id": self.provider.client_id, "request_uri": answer["request_uri"]}
 
-    async def _post(self, metadata: OpenIdConfiguration, endpoint: str, form: dict[str, str]) -> Response:
+    async def _post(self, metadata: OpenIdConfiguration, endpoint: str | None, form: dict[str, str]) -> Response:
+        if endpoint is None:
+            raise unavailable()
         headers: dict[str, str] = {"accept": "application/json"}
         provider = self.provider
         if provider.client_key is not None:
