@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,21 +20,28 @@ from rich.table import Table
 
 from havn.cli import policy_sources as sources
 from havn.clients.credentials import Credentials
-from havn.engines.app_policy import cases, lint, table
-from havn.engines.xacml import Decision, PolicyError, RequestError, compile_policy, json_profile, xml_profile
-from havn.engines.xacml import decide as decide_all
+from havn.engines import xacml
+from havn.engines.app_policy import cases
+from havn.engines.xacml import PolicyError, RequestError, compile_policy, json_profile, xml_profile
+from havn.engines.xacml.tables import TableRow
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 app = App(name="policy", help="Test, lint, compare, replay and show app policies.")
 
 AsOption = Annotated[str | None, Parameter(name="--as")]
+Flag = Annotated[bool, Parameter(negative="")]
 JsonOption = Annotated[bool, Parameter(name="--json", negative="")]
 
 
 @app.command(name="test")
-def run_cases(path: Path = Path(), *, cases_: Annotated[Path | None, Parameter(name="--cases")] = None,
-         as_: AsOption = None, json_: JsonOption = False) -> None:  # fmt: skip
+def run_cases(
+    path: Path = Path(),
+    *,
+    cases_: Annotated[Path | None, Parameter(name="--cases")] = None,
+    as_: AsOption = None,
+    json_: JsonOption = False,
+) -> None:
     """Run the cases written beside a policy; exit code 1 when any fails.
 
     Parameters
@@ -67,8 +75,7 @@ def run_cases(path: Path = Path(), *, cases_: Annotated[Path | None, Parameter(n
 
 
 @app.command(name="lint")
-def lint_(path: Path = Path(), *, as_: AsOption = None, strict: Annotated[bool, Parameter(negative="")] = False,
-          json_: JsonOption = False) -> None:  # fmt: skip
+def lint_(path: Path = Path(), *, as_: AsOption = None, strict: Flag = False, json_: JsonOption = False) -> None:
     """Find what is wrong or doubtful: dead and shadowed rules, unknown roles and tasks, actions nothing asks about.
 
     Parameters
@@ -85,19 +92,18 @@ def lint_(path: Path = Path(), *, as_: AsOption = None, strict: Annotated[bool, 
     with _plainly():
         source = sources.read(path, as_)
         compile_policy(source.document)
-        found = lint.lint(source.document, source.facts)
+        found = xacml.lint(source.document, source.surroundings)
     if json_:
         _json({"policy": str(source.path), "findings": found})
     else:
         for finding in found:
             place = f"{source.path}:{finding.line}" if finding.line else str(source.path)
-            rule = f" (rule {finding.rule})" if finding.rule else ""
+            rule = f" (rule {finding.rule_id})" if finding.rule_id else ""
             _say(f"{place}: {finding.severity}: {finding.message}{rule} [{finding.code}]")
-            if finding.hint:
-                _say(f"    {finding.hint}")
-        errors = sum(finding.severity == "error" for finding in found)
-        _say(f"{errors} errors, {len(found) - errors} warnings.")
-    if any(finding.severity == "error" or strict for finding in found):
+        count = Counter(finding.severity for finding in found)
+        _say(f"{count['error']} errors, {count['warning']} warnings, {count['note']} notes.")
+    fatal = {"error", "warning"} if strict else {"error"}
+    if any(finding.severity in fatal for finding in found):
         sys.exit(1)
 
 
@@ -118,31 +124,27 @@ def diff(old: Path, new: Path, *, as_: AsOption = None, json_: JsonOption = Fals
     """
     with _plainly():
         before, after = sources.read(old, as_), sources.read(new, as_)
-        rows = table.diff(
-            before.document, after.document, now=_now(),
-            tasks=list(dict.fromkeys((*before.tasks, *after.tasks))),
-            end_events=list(dict.fromkeys((*before.end_events, *after.end_events))),
+        found = xacml.diff(
+            compile_policy(before.document), compile_policy(after.document),
+            tasks=dict.fromkeys((*before.tasks, *after.tasks)),
+            end_events=dict.fromkeys((*before.end_events, *after.end_events)),
         )  # fmt: skip
     if json_:
-        _json(
-            [
-                {"subject": str(row.subject), "place": str(row.place), "action": row.action, "was": row.was,
-                 "becomes": row.becomes}
-                for row in rows
-            ]
-        )  # fmt: skip
+        _json(found)
         return
-    if not rows:
-        _say("Nothing changes: both decide everything they name alike.")
-        return
-    drawn = Table("", "who", "where", "action", "was", "becomes")
-    for row in rows:
-        sign = "+" if row.gained else "-" if row.was.startswith("Permit") else " "
-        drawn.add_row(sign, str(row.subject), str(row.place), row.action, row.was, row.becomes)
-    _draw(drawn)
-    gained = sum(row.gained for row in rows)
-    lost = sum(row.was.startswith("Permit") and not row.becomes.startswith("Permit") for row in rows)
-    _say(f"{gained} rights gained, {lost} lost, {len(rows) - gained - lost} otherwise changed.")
+    if found.same:
+        _say(f"Nothing changes in {found.compared} combinations.")
+    else:
+        drawn = Table("", "who", "where", "action", "was", "becomes")
+        for sign, changes in (("+", found.gained), ("-", found.lost), (" ", found.other)):
+            for change in changes:
+                drawn.add_row(sign, change.subject, change.place, change.action, change.was, change.becomes)
+        _draw(drawn)
+        _say(
+            f"{len(found.gained)} rights gained, {len(found.lost)} lost, {len(found.other)} otherwise changed"
+            f" in {found.compared} combinations."
+        )
+    _notes(found.notes)
 
 
 @app.command
@@ -160,38 +162,42 @@ def show(path: Path = Path(), *, as_: AsOption = None, json_: JsonOption = False
     """
     with _plainly():
         source = sources.read(path, as_)
-        world = table.domain([source.document], tasks=source.tasks, end_events=source.end_events)
-        rows = table.decide(compile_policy(source.document), world, now=_now())
+        found = xacml.table(compile_policy(source.document), tasks=source.tasks, end_events=source.end_events)
     if json_:
-        _json(
-            [
-                {"subject": str(row.subject), "place": str(row.place), "action": row.action,
-                 "decision": row.decision.value, "level": row.level, "rule": row.rule}
-                for row in rows
-            ]
-        )  # fmt: skip
+        _json(found)
         return
-    places = list(world.places)
-    drawn = Table("who", *("no instance" if place.attribute is None else str(place) for place in places))
-    by_cell: dict[tuple[Any, Any], list[str]] = {}
-    for row in rows:
-        if row.decision is Decision.PERMIT:
-            by_cell.setdefault((row.subject, row.place), []).append(row.action)
-        elif row.decision is not Decision.NOT_APPLICABLE:
-            by_cell.setdefault((row.subject, row.place), []).append(f"{row.action}: {row.decision.value}")
-    for subject in world.subjects:
-        cells = ["\n".join(by_cell.get((subject, place), ["-"])) for place in places]
-        if subject.pairs or any(cell != "-" for cell in cells):
-            drawn.add_row(str(subject), *cells)
+    places = list(dict.fromkeys(row.place for row in found.rows))
+    cells = {(row.subject, row.place): row for row in found.rows}
+    drawn = Table("who", *places, title=found.everywhere or None, show_lines=True)
+    for subject in dict.fromkeys(row.subject for row in found.rows):
+        texts = [_cell(cells.get((subject, place))) for place in places]
+        if any(texts):
+            drawn.add_row(subject, *texts)
     _draw(drawn)
-    levels = sorted({row.level for row in rows if row.level is not None})
-    if levels:
-        _say(f"Minimum authentication level: {', '.join(map(str, levels))}.")
+    _notes(found.notes)
+
+
+def _cell(row: TableRow | None) -> str:
+    """What may be done, and marked what is denied or undecided."""
+    if row is None:
+        return ""
+    return "\n".join((*row.permitted, *(f"not {a}" for a in row.denied), *(f"{a}?" for a in row.undecided)))
+
+
+def _notes(notes: list[str]) -> None:
+    for note in notes:
+        _say(f"Note: {note}.")
 
 
 @app.command(name="decide")
-def decide_(*, policy: Path, request: Path, as_: AsOption = None, xml: Annotated[bool, Parameter(negative="")] = False,
-            explain: Annotated[bool, Parameter(negative="")] = False) -> None:  # fmt: skip
+def decide_(
+    *,
+    policy: Path,
+    request: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    as_: AsOption = None,
+    xml: Flag = False,
+    explain: Flag = False,
+) -> None:
     """Decide a XACML request (JSON or XML) and print the XACML response in the same form.
 
     Parameters
@@ -216,18 +222,26 @@ def decide_(*, policy: Path, request: Path, as_: AsOption = None, xml: Annotated
             asked = (xml_profile.read if is_xml else json_profile.read)(body, now=_now())
         except RequestError as error:
             raise sources.SourceError(f"The request cannot be read: {error}.") from None
-        results = decide_all(compiled, asked)
+        results = xacml.decide(compiled, asked)
     answer = xml_profile.write(results) if xml or is_xml else json_profile.write(results, style="pascal")
     sys.stdout.write(answer.decode() + "\n")
     if explain:
         for one in asked.requests:
-            sys.stderr.write(f"{compiled.explain(one)}\n")
+            sys.stderr.write("\n".join(compiled.explain(one).sentences) + "\n")
 
 
 @app.command
-def replay(app_id: str, *, policy: Path, platform: str | None = None, token_file: Path | None = None,
-           since: datetime | None = None, until: datetime | None = None, limit: int = 5000,
-           json_: JsonOption = False) -> None:  # fmt: skip
+def replay(
+    app_id: str,
+    *,
+    policy: Path,
+    platform: str | None = None,
+    token_file: Path | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 5000,
+    json_: JsonOption = False,
+) -> None:
     """Decide an app's recorded requests again under another policy; exit code 1 when any decision changes.
 
     Parameters

@@ -10,18 +10,19 @@ import yaml
 
 from havn.appfolder.files import Files
 from havn.appfolder.ids import AppId
-from havn.engines.app_policy import cases
-from havn.engines.app_policy.lint import AppFacts
+from havn.engines.app_policy import cases, names
+from havn.engines.app_policy.reading import rules
+from havn.engines.app_policy.roles import KNOWN_ROLES
 from havn.engines.process import Process, ProcessError
 from havn.engines.process import read as read_process
-from havn.engines.xacml import PolicyDocument, PolicyError, load_policy
+from havn.engines.xacml import PolicyDocument, PolicyError, Surroundings, load_policy
 
 POLICY = "config/authorization/policy.xml"
 CASES = "policy.test.yaml"
 _PROCESS = "config/process/process.bpmn"
 _METADATA = "config/applicationmetadata.json"
 _MAX_CASE_BYTES = 1024 * 1024
-_PLATFORM_ACTIONS = {"instantiate", "read", "write", "delete", "complete", "events", "subscribe"}
+_PLATFORM_ACTIONS = {"instantiate", "read", "write", "delete", "complete", "reject", "events"}
 
 
 class SourceError(Exception):
@@ -38,22 +39,23 @@ class Source(msgspec.Struct, frozen=True):
     process: Process | None
 
     @property
-    def facts(self) -> AppFacts:
+    def surroundings(self) -> Surroundings:
         """What lint may compare with."""
         process = self.process
         if process is None:
-            return AppFacts(org=self.org, app=self.app)
+            return Surroundings(org=self.org, app=self.app, roles=KNOWN_ROLES)
         actions = set(_PLATFORM_ACTIONS)
         for task in process.tasks:
             actions.update(task.next_actions)
             actions.update(action.id for action in task.actions)
-            actions.add("reject")
-        return AppFacts(
+        return Surroundings(
             org=self.org,
             app=self.app,
-            tasks=[task.id for task in process.tasks],
-            end_events=[event.id for event in process.end_events],
+            tasks=self.tasks,
+            end_events=self.end_events,
+            sign_tasks=[task.id for task in process.tasks if task.task_type == "signing"],
             actions=actions,
+            roles=KNOWN_ROLES,
         )
 
     @property
@@ -83,9 +85,11 @@ def read(path: Path, as_: str | None = None) -> Source:
                 for form in (f"[{written}]", f"[{written.lower()}]"):
                     xml = xml.replace(form.encode(), value.encode())
         document = _load(xml, path)
-        return Source(
-            document, path, app_id.org if app_id else None, app_id.app if app_id else None, _beside(path, app_id)
-        )
+        around = _around(path, app_id)
+        org, app = _named(around) if around is not None else (None, None)
+        if org is None:
+            org, app = (app_id.org, app_id.app) if app_id is not None else _only_app(document)
+        return Source(document, path, org, app, _process(around) if around is not None else None)
     if not path.is_dir():
         raise SourceError(f"There is nothing at {path}: name a policy file or an app folder.")
     return _folder(path, app_id)
@@ -127,12 +131,23 @@ def _process(files: Files) -> Process | None:
         return None
 
 
-def _beside(policy: Path, app_id: AppId | None) -> Process | None:
-    """The process of the app folder that a policy file stands in, if it does."""
+def _around(policy: Path, app_id: AppId | None) -> Files | None:
+    """The app folder that a policy file stands in, if it does."""
     folder = policy.resolve().parent
     if folder.name != "authorization" or folder.parent.name != "config":
         return None
-    return _process(Files(folder.parent.parent, as_=app_id))
+    return Files(folder.parent.parent, as_=app_id)
+
+
+def _only_app(document: PolicyDocument) -> tuple[str | None, str | None]:
+    """The org and app that the policy's rules name, if they all name the same."""
+    named = {
+        tuple(next((pair.value for pair in grant.resource if pair.id == name), None) for name in (names.ORG, names.APP))
+        for view in rules(document)
+        for grant in view.grants
+    }
+    found = named.pop() if len(named) == 1 else (None, None)
+    return (found[0], found[1])
 
 
 def read_cases(source: Source, path: Path | None) -> tuple[cases.CaseFile, Path]:

@@ -249,12 +249,11 @@ class PolicyVersion(msgspec.Struct, rename="camel", frozen=True):
 class PolicyFinding(msgspec.Struct, rename="camel", frozen=True):
     """What is wrong or doubtful in a policy, and where."""
 
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     code: str
     message: str
     line: int | None = None
     rule_id: str | None = None
-    hint: str | None = None
 
 
 class Published(msgspec.Struct, rename="camel", frozen=True):

@@ -242,3 +242,43 @@ class TestFaults:
     async def test_a_system_user_must_stand_alone(self, http, platform, ask) -> None:
         body = ask(user(KARI) | {"urn:altinn:systemuser:uuid": GUID}, place(), "read")
         assert words(await decide(http, platform, body)) == ["Indeterminate"]
+
+
+@pytest.mark.usefixtures("published")
+class TestExplain:
+    async def explained(self, http, platform, ask, party: int, headers=None, **where: str):
+        body = ask(user(party), place(**where), "write")
+        return await http.request(
+            "POST",
+            f"{BASE}/decision?explain=true",
+            content=body,
+            headers=JSON | (headers or platform.component("storage")),
+        )
+
+    async def test_a_permit_names_its_rule_and_the_level_that_goes_with_it(self, http, platform, ask) -> None:
+        response = await self.explained(http, platform, ask, KARI, task="Task_1")
+        explanation = response.json()["response"][0]["explanation"]
+        assert "Permitted by rule leaders-write" in explanation["sentences"][0]
+        assert explanation["policyVersion"] == 1
+        assert {"id": "s:urn:altinn:rolecode", "value": "dagl"} in explanation["attributes"]
+        assert explanation["account"]["decidedBy"]["ruleId"] == "leaders-write"
+
+    async def test_a_refusal_says_what_would_have_been_needed(self, http, platform, ask) -> None:
+        response = await self.explained(http, platform, ask, KARI, task="Task_2")
+        sentences = " ".join(response.json()["response"][0]["explanation"]["sentences"])
+        assert "leaders-write" in sentences
+        assert "Task_1" in sentences
+
+    async def test_it_names_no_person(self, http, platform, ask) -> None:
+        text = (await self.explained(http, platform, ask, KARI, task="Task_1")).text
+        assert "1501" not in text
+        assert "501" not in text.replace("5101", "")
+
+    async def test_only_the_apps_owner_and_components_see_it(self, http, platform, ask) -> None:
+        for headers, status in (
+            (platform.app(), 200),
+            (platform.user(KARI), 403),
+            (platform.app("skd", "tax"), 403),
+        ):
+            response = await self.explained(http, platform, ask, KARI, headers)
+            assert response.status_code == status

@@ -102,7 +102,7 @@ async def test_a_policy_for_another_app_or_with_placeholders_is_refused(client, 
     foreign = make_policy.policy(
         make_policy.rule("r", [("urn:altinn:rolecode", "dagl")], ["read"], about=("ttd", "other"))
     )
-    with pytest.raises(Problem, match="not permit"):
+    with pytest.raises(Problem, match="policy of permit"):
         await client.publish_policy("ttd", "permit", foreign, deploy)
     template = make_policy.policy(
         make_policy.rule("r", [("urn:altinn:rolecode", "dagl")], ["read"], about=("[ORG]", "[APP]"))

@@ -1,4 +1,4 @@
-"""App policies as people think of them: who may do what where. Reading, tables, lint, truth-table diff, cases.
+"""App policies as people think of them: what rules grant to whom, cases written beside a policy, recorded requests.
 
-Pure, on the XACML engine's own documents: what is shown and compared is what is decided.
+Pure, on the XACML engine's own documents and decisions: what is shown and tried is what is decided.
 """

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 
 import msgspec
 
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import AttributePair, PolicyFinding, PolicyVersion, Published
-from havn.engines.app_policy import lint
 from havn.engines.app_policy.reading import Grant, levels, rules
-from havn.engines.xacml import PolicyError, compile_policy, load_policy
+from havn.engines.app_policy.roles import KNOWN_ROLES
+from havn.engines.xacml import PolicyError, Surroundings, compile_policy, lint, load_policy
 from havn.engines.xacml.policy import PolicyDocument
 from havn.guard.platform_token import Caller
 from havn.kit.problem import Problem
 from havn.platform.authorization.store.policies import PolicyStore
 
 MAX_BYTES = 2 * 1024 * 1024
+REFUSED = frozenset({"unusable", "other-app", "placeholder", "level"})
+"""Findings that keep a policy from being published; what else is found is told and stands."""
 _ORG = re.compile(r"[a-z][a-z0-9]{1,49}")
 _APP = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -38,7 +39,7 @@ class PolicyAdministration:
         """
         check_names(org, app)
         document, findings = inspect(org, app, xml)
-        errors = [finding for finding in findings if finding.severity == "error"]
+        errors = [finding for finding in findings if finding.code in REFUSED]
         if document is None or errors:
             raise Problem(
                 422,
@@ -166,12 +167,10 @@ def inspect(org: str, app: str, xml: bytes) -> tuple[PolicyDocument | None, list
         compile_policy(document)
     except PolicyError as error:
         return None, [PolicyFinding("error", "unusable", error.message, error.line, error.rule)]
-    return document, _findings(lint.lint(document, lint.AppFacts(org=org, app=app)))
-
-
-def _findings(found: Iterable[lint.Finding]) -> list[PolicyFinding]:
-    return [
-        PolicyFinding(entry.severity, entry.code, entry.message, entry.line, entry.rule, entry.hint) for entry in found
+    known = Surroundings(org=org, app=app, roles=KNOWN_ROLES)
+    return document, [
+        PolicyFinding(found.severity, found.code, found.message, found.line, found.rule_id)
+        for found in lint(document, known)
     ]
 
 
