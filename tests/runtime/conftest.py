@@ -6,6 +6,7 @@ browser or an end-user system does.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -148,6 +149,10 @@ class Stage:
     def transport(self) -> httpx2.ASGITransport:
         return httpx2.ASGITransport(self.hosts, raise_app_exceptions=False)
 
+    def network(self) -> httpx2.ASGITransport:
+        """Between our own processes: a broken connection is an exception, as it is on a real one."""
+        return httpx2.ASGITransport(self.hosts)
+
     def party(self, name: str) -> int:
         return int(self._party(name).id)
 
@@ -190,9 +195,10 @@ class Stage:
             org=read.org,
             app=read.app,
             platform_access_key=key,
+            lock_seconds=1,
             **settings,
         )
-        app = runtime_app.build(made, clock=self.clock, transport=self.transport())
+        app = runtime_app.build(made, clock=self.clock, transport=self.network())
         await self._stack.enter_async_context(app.router.lifespan_context(app))
         self.hosts.apps[read.id] = app
         return App(self, app, made)
@@ -324,7 +330,8 @@ def policy(rules: list[tuple[str, str, list[str]]], *, level: int = 0) -> str:
         for number, (attribute, value, actions) in enumerate(rules)
     )
     obligation = (
-        '<ObligationExpressions><ObligationExpression FulfillOn="Permit" ObligationId="urn:altinn:obligation:authenticationLevel1">'
+        '<ObligationExpressions><ObligationExpression FulfillOn="Permit"'
+        ' ObligationId="urn:altinn:obligation:authenticationLevel1">'
         '<AttributeAssignmentExpression AttributeId="urn:altinn:obligation1-assignment1"'
         ' Category="urn:altinn:minimum-authenticationlevel">'
         f'<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#integer">{level}</AttributeValue>'
@@ -344,7 +351,7 @@ def bpmn(steps: list[tuple[str, str, list[str]]], *, service: frozenset[str] = f
     ids = ["Start", *(step[0] for step in steps), "End"]
     flows = "".join(
         f'<bpmn:sequenceFlow id="F{n}" sourceRef="{a}" targetRef="{b}"/>'
-        for n, (a, b) in enumerate(zip(ids, ids[1:], strict=False))
+        for n, (a, b) in enumerate(itertools.pairwise(ids))
     )
     tasks = ""
     for task_id, kind, actions in steps:

@@ -129,7 +129,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
         ],
     )
     app.state.context = context
-    app.state.antiforgery = Antiforgery(_antiforgery_key(settings), secure=settings.scheme == "https")
+    app.state.antiforgery = Antiforgery(_antiforgery_key(settings), secure=settings.secure_cookies)
     reloader = Reloader(app, read)
     app.state.reloader = reloader
     app.router.routes.extend([*routes(settings), *(reloader.routes() if settings.dev else [])])

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from havn.runtime.actor import Actor
     from havn.runtime.context import AppContext
 
-TTL_SECONDS = 10
-"""How long an instance stays locked by a process that was killed."""
-WAIT_SECONDS = 12
 _EVERY = 0.5
+"""Seconds between attempts to take a lock that is held."""
 
 
 @asynccontextmanager
@@ -30,13 +28,14 @@ async def moving(context: AppContext, actor: Actor, instance: Instance) -> Async
     Waits for a lock whose holder may have been killed; 409 `move_under_way` when it is still held after that.
     """
     storage, instance_id, credentials = context.clients.storage, instance.id or "", actor.credentials
+    seconds = context.settings.lock_seconds
     token = await _take(context, actor, instance_id)
 
     async def renew() -> None:
         while True:
-            await asyncio.sleep(TTL_SECONDS / 3)
+            await asyncio.sleep(seconds / 3)
             with suppress(Problem):
-                await storage.extend_lock(instance_id, token, TTL_SECONDS, credentials)
+                await storage.extend_lock(instance_id, token, seconds, credentials)
 
     renewing = asyncio.create_task(renew())
     try:
@@ -55,11 +54,13 @@ def _holding(actor: Actor, token: str) -> Actor:
 
 
 async def _take(context: AppContext, actor: Actor, instance_id: str) -> str:
-    for attempt in range(int(WAIT_SECONDS / _EVERY) + 1):
+    seconds = context.settings.lock_seconds
+    # A little longer than a dead holder's lock can last.
+    for attempt in range(int(seconds * 1.2 / _EVERY) + 2):
         if attempt:
             await asyncio.sleep(_EVERY)
         try:
-            return await context.clients.storage.lock_instance(instance_id, TTL_SECONDS, actor.credentials)
+            return await context.clients.storage.lock_instance(instance_id, seconds, actor.credentials)
         except Problem as problem:
             if problem.status != 409:
                 raise
@@ -79,7 +80,7 @@ async def reopen(context: AppContext, actor: Actor, instance: Instance, element:
         raise Problem(409, "The data is locked and cannot be changed.", code="locked")
     storage, instance_id = context.clients.storage, instance.id or ""
     try:
-        token = await storage.lock_instance(instance_id, TTL_SECONDS, actor.credentials)
+        token = await storage.lock_instance(instance_id, context.settings.lock_seconds, actor.credentials)
     except Problem as problem:
         if problem.status == 409:
             raise Problem(409, "The form is being submitted just now.", code="move_under_way") from None

@@ -26,6 +26,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 5005
     platform_access_key: str
     """Private JWK (ES256) of this deployment: a secret."""
+    lock_seconds: int = 10
+    """How long an instance stays locked when the process that moves it is killed; renewed while it lives."""
     frontend_url: str | None = None
     """Base address of a React frontend to serve instead of the built-in form; absent means the built-in form."""
     dev: bool = False
@@ -50,6 +52,11 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     def app_host(self) -> str:
         """The public host of this owner's apps."""
         return f"{self.org}.apps.{self.domain}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers keep cookies marked Secure: over https, and under `.localhost`, which they trust."""
+        return self.scheme == "https" or self.domain.partition(":")[0].endswith("localhost")
 
     @property
     def issuer(self) -> str:

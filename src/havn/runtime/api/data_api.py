@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
@@ -376,18 +377,18 @@ def _models(models: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"dataElementId": element_id, "data": model} for element_id, model in models.items()]
 
 
+_EXTENDED = re.compile(r"""filename\*\s*=\s*"?([\w-]*)'[^';]*'([^;"\s]*)""", re.IGNORECASE)
+_QUOTED = re.compile(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_BARE = re.compile(r"filename\s*=\s*([^;\s\"]+)", re.IGNORECASE)
+
+
 def filename_of(request: Request) -> str | None:
     """The name in `Content-Disposition`: `filename*` (RFC 8187) first, percent-encoding undone; None without one."""
-    from python_multipart.multipart import parse_options_header
-
-    header = request.headers.get("content-disposition")
-    if not header:
-        return None
-    _, options = parse_options_header(header)
-    extended = options.get(b"filename*")
-    if extended is not None:
-        charset, _, rest = extended.decode("latin-1").partition("'")
-        _language, _, value = rest.partition("'")
-        return unquote(value, encoding=charset if charset.lower() in ("utf-8", "iso-8859-1") else "utf-8")
-    plain = options.get(b"filename")
-    return None if plain is None else unquote(plain.decode("utf-8", "replace"))
+    header = request.headers.get("content-disposition", "")[:4096]
+    if found := _EXTENDED.search(header):
+        charset = "iso-8859-1" if found[1].lower() == "iso-8859-1" else "utf-8"
+        return unquote(found[2], encoding=charset)
+    if found := _QUOTED.search(header):
+        return unquote(re.sub(r"\\(.)", r"\1", found[1]))
+    found = _BARE.search(header)
+    return unquote(found[1]) if found else None

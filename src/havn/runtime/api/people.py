@@ -96,6 +96,6 @@ def _set(request: Request, response: Response, party_id: int) -> None:
         parties.PARTY_COOKIE,
         str(party_id),
         path="/",
-        secure=context(request).settings.scheme == "https",
+        secure=context(request).settings.secure_cookies,
         samesite="lax",
     )

@@ -58,7 +58,7 @@ async def redeem(request: Request) -> Response:
         raise
     response = RedirectResponse(target, 302)
     _set_token(request, response, session.token)
-    secure = app.settings.scheme == "https"
+    secure = app.settings.secure_cookies
     response.set_cookie(PARTY_COOKIE, str(session.party_id), path="/", secure=secure, samesite="lax")
     return response
 
@@ -116,7 +116,7 @@ def _set_token(request: Request, response: Response, token: str) -> None:
         TOKEN_COOKIE,
         token,
         path="/",
-        secure=context(request).settings.scheme == "https",
+        secure=context(request).settings.secure_cookies,
         httponly=True,
         samesite="lax",
     )

@@ -28,7 +28,10 @@ async def call(hook: Hook, context: Any, *models: Any) -> Any:
     """
     try:
         given = [typed(model, _type(hook, index)) for index, model in enumerate(models)]
-        before = [msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else None for value in given]
+        before = [
+            msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) and isinstance(model, dict) else None
+            for model, value in zip(models, given, strict=True)
+        ]
     except msgspec.ValidationError as error:
         raise _failed(hook, error) from error
     try:
