@@ -1,8 +1,8 @@
 """Values and their conversions: what each function does to its arguments before it works on them.
 
 Values are those of JSON: None, bool, int, float, str, list and dict. The text `null` (any case) counts as None where
-something other than "any value" is wanted. Numbers are IEEE doubles where they have a fraction and exact integers
-otherwise; arithmetic is done in decimals, so that 0.1 + 0.2 is 0.3.
+something other than "any value" is wanted. Numbers are exact integers below 1e21, IEEE doubles otherwise;
+arithmetic is done in decimals, so that 0.1 + 0.2 is 0.3.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def parse_number(text: str) -> Number | None:
 
 
 def from_decimal(number: Decimal) -> Number | None:
-    """The exact integer, or the nearest double; None beyond its range."""
-    if number == number.to_integral_value() and number.adjusted() < 309:
+    """The exact integer below 1e21, else the nearest double; None beyond its range."""
+    if number.adjusted() < 21 and number == number.to_integral_value():
         return int(number)
     nearest = float(number)
     return nearest if math.isfinite(nearest) else None
