@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -126,8 +126,8 @@ class AuditEntry(Wire, frozen=True):
     environment: str
     org: str
     app: str
-    before: msgspec.Raw | None
-    after: msgspec.Raw | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
 
 
 class LogEntry(Wire, frozen=True):

@@ -137,8 +137,8 @@ class Rollout:
         status = await cluster.status(target.app)
         if not status.settled:
             raise ClusterError(f"The cluster runs {status.ready} of {status.replicas} replicas.")
-        await self._succeed(deployment, found)
         tell(f"{status.ready} of {status.replicas} ready at {environment.address(target.org, target.app)}.")
+        await self._succeed(deployment, found, tell)
         if before is not None and before.rollout != deployment.id:
             # The deployment has succeeded; a key that stays published a while longer is in nobody's hands.
             with contextlib.suppress(Problem):
@@ -156,7 +156,7 @@ class Rollout:
             await self._apply(msgspec.structs.replace(desired, replicas=deployment.replicas), tell)
             status = await cluster.status(target.app)
         tell(f"{status.ready} of {status.replicas} ready.")
-        await self._succeed(deployment, None)
+        await self._succeed(deployment, None, tell)
 
     async def _undeploy(self, deployment: Deployment, tell: Story) -> None:
         target = _target(deployment)
@@ -164,8 +164,8 @@ class Rollout:
         await self._clusters.find(target.org, target.environment).remove(target.app)
         if desired is not None:
             await self._dismiss(target, desired.rollout)
-        await self._succeed(deployment, None)
         tell("Stopped. Its instances and their data are kept.")
+        await self._succeed(deployment, None, tell)
 
     async def _put_back(self, deployment: Deployment, tell: Story) -> None:
         """Make everything as it was before `deployment`."""
@@ -190,7 +190,8 @@ class Rollout:
         workload = self._workload(target, desired.release, desired.replicas, key)
         await self._clusters.find(target.org, target.environment).apply(workload, tell)
 
-    async def _succeed(self, deployment: Deployment, release: Release | None) -> None:
+    async def _succeed(self, deployment: Deployment, release: Release | None, tell: Story) -> None:
+        await tell.written()
         labels = release.config.labels if release is not None else {}
         await self._store.succeed(deployment, labels, self._clock())
         self._changes.tell()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -256,7 +257,13 @@ class Store:
             " where ($1::text is null or org = $1) and ($2::bigint is null or id < $2) order by id desc limit $3",
             org, before, limit,
         )  # fmt: skip
-        return [AuditEntry(**dict(row)) for row in rows]
+        return [
+            AuditEntry(**{**dict(row), "before": _facts(row["before"]), "after": _facts(row["after"])}) for row in rows
+        ]
+
+
+def _facts(raw: msgspec.Raw | None) -> dict[str, Any] | None:
+    return None if raw is None else msgspec.json.decode(raw, type=dict[str, Any])
 
 
 def _deployment(row: Record) -> Deployment:

@@ -56,7 +56,14 @@ class Story:
         """Add an event."""
         self._queue.put_nowait(message)
 
+    async def written(self) -> None:
+        """Wait until everything told so far can be read: before a deployment ends, since nobody reads on after."""
+        await self._queue.join()
+
     async def _write(self) -> None:
         while (message := await self._queue.get()) is not None:
-            await self._store.add_event(self._deployment, message, self._clock())
+            try:
+                await self._store.add_event(self._deployment, message, self._clock())
+            finally:
+                self._queue.task_done()
             self._changes.tell()

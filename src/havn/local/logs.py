@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections import deque
 from collections.abc import AsyncGenerator
 from datetime import datetime
@@ -80,6 +81,25 @@ class LogFile:
         self.path.replace(self._rotated(1))
         self._file = self.path.open("ab", buffering=0)
         self._size = 0
+
+
+class LogStream(io.TextIOBase):
+    """A log file as a text stream, for libraries that print; `source` writes."""
+
+    def __init__(self, log: LogFile, source: str) -> None:
+        self._log = log
+        self._source = source
+
+    def writable(self) -> bool:
+        """It is for writing only."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Each line goes to the log as it is complete; libraries print whole lines."""
+        for line in text.splitlines():
+            if line:
+                self._log.write(self._source, line)
+        return len(text)
 
 
 def _parse(text: str) -> LogLine | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TextIO, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +23,7 @@ from starlette.routing import Route
 from havn.contracts.deploy import AppInfo, MachinePart
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.gateway.ingress.routes import Route as GatewayRoute
-from havn.kit import db, migrations
+from havn.kit import db, log, migrations
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.kit.web import json_response
@@ -32,7 +33,7 @@ from havn.local.console import Console, LocalReleases
 from havn.local.dev import DevSessions
 from havn.local.gateway import Gateway
 from havn.local.keyring import LocalKeyring
-from havn.local.logs import LogFile
+from havn.local.logs import LogFile, LogStream
 from havn.local.postgres import EmbeddedPostgres, PostgresError
 from havn.local.process import Child, stop_leftovers
 from havn.local.reach import Reach, publish, withdraw
@@ -102,6 +103,10 @@ class LocalPlatform:
         stack.callback(state.unlock)
         if left := stop_leftovers(state.run):
             self._report(f"Stopped what an earlier run left behind: {', '.join(left)}", 0)
+        # What this process itself has to say, the control plane above all, is no matter for the terminal.
+        own = LogFile(state.logs / "console.log")
+        stack.callback(own.close)
+        log.configure(os.environ.get("HAVN_LOG_LEVEL", "INFO"), cast("TextIO", LogStream(own, "console")))
         # Secrets of apps that ran then.
         for name in ("secrets", "dev"):
             shutil.rmtree(state.run / name, ignore_errors=True)
