@@ -78,6 +78,8 @@ function start(form) {
       status = 0;
     }
     submitter?.removeAttribute("aria-busy");
+    const files = submitter?.dataset.uploadFor && document.getElementById(submitter.dataset.uploadFor);
+    if (files) files.value = "";
     sending = null;
     settle();
     outcome(status);

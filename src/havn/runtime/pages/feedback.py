@@ -69,11 +69,16 @@ def field_name(node: Node, binding: str = "simpleBinding") -> str:
 
 
 def put_issues(
-    feedback: Feedback, state: State, issues: Iterable[ValidationIssue], data_types: Mapping[str, str]
+    feedback: Feedback,
+    state: State,
+    issues: Iterable[ValidationIssue],
+    data_types: Mapping[str, str],
+    *,
+    page: str | None = None,
 ) -> None:
     """Sort issues to the fields they are about; `data_types`: element id to data type.
 
-    What is about no shown field is said about the whole.
+    What is about no shown field is said about the whole. With `page`, what is about fields of other pages is left out.
     """
     places: dict[tuple[str, str], list[tuple[Node, str]]] = {}
     uploads: dict[str, list[Node]] = {}
@@ -97,6 +102,8 @@ def put_issues(
                 feedback.say(text, _KINDS[issue.severity])
             continue
         for node, name in found:
+            if page is not None and node.component.page != page:
+                continue
             if issue.source != REQUIRED or feedback.shows_missing(node):
                 feedback.add(field_name(node, name), text, _KINDS[issue.severity])
 

@@ -55,7 +55,7 @@ class Form:
         feedback = feedback or Feedback()
         feedback.shown = frozenset(self.shown)
         here = [issue for issue in issues if issue.field or issue.severity is not Severity.ERROR or self.shown]
-        put_issues(feedback, state, here, opened.data_types())
+        put_issues(feedback, state, here, opened.data_types(), page=self.page.name)
         if saved is not None:
             merge.tell(feedback, state, self.page.name, saved.merge, saved.conflicts)
             for text in _refusals(saved.refused):
@@ -139,11 +139,10 @@ def _refusals(problem: Problem | None) -> list[str]:
     return texts or [problem.detail or problem.title]
 
 
-def has_errors(feedback: Feedback) -> bool:
-    """Whether anything stops the way on."""
-    return any(message.kind == "danger" for messages in feedback.fields.values() for message in messages) or any(
-        message.kind == "danger" for message in feedback.general
-    )
+def has_errors(feedback: Feedback, *, everywhere: bool) -> bool:
+    """Whether an error stands at a field of the page, or (`everywhere`) is said about the whole."""
+    messages = [message for found in feedback.fields.values() for message in found]
+    return any(message.kind == "danger" for message in (*messages, *(feedback.general if everywhere else ())))
 
 
 def page_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:

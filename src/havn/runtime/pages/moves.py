@@ -30,7 +30,7 @@ async def next_page(form: Form, sent: Posted, saved: Saved) -> Response:
         wanted = {"current": names[at : at + 1], "currentAndPrevious": names[: at + 1]}.get(asked, names)
         elsewhere = await _elsewhere(form, await form.opened.judge(fully=True), wanted)
         view.elsewhere = elsewhere
-        if elsewhere or has_errors(view.feedback):
+        if elsewhere or has_errors(view.feedback, everywhere=False):
             return form.stay(view)
     return await _move(form, saved, 1)
 
@@ -79,7 +79,7 @@ async def submit(form: Form, sent: Posted, saved: Saved) -> Response:
         form.shown.add(WHOLE_PAGE)
         view = await form.view(saved)
         view.elsewhere = await _elsewhere(form, await form.opened.judge(fully=True))
-        if view.elsewhere or has_errors(view.feedback):
+        if view.elsewhere or has_errors(view.feedback, everywhere=True):
             return form.stay(view)
     try:
         instance, _ = await process.next_task(form.site.context, form.site.actor, form.opened.instance, action)
@@ -112,7 +112,7 @@ async def _elsewhere(form: Form, issues: Sequence[ValidationIssue], only: Sequen
             continue
         address = f"{form.site.base}{form.opened.page_path(about.component.page)}?validate#{name}"
         found += [
-            Entry(f"{page.summary_label(about)}: {message.text}", address)
+            Entry(page.said(page.summary_label(about), message.text), address)
             for message in messages
             if message.kind == "danger"
         ]

@@ -114,6 +114,11 @@ def summary_label(node: Node) -> str:
     return summary.label(node) or node.component.id
 
 
+def said(label: str, text: str) -> str:
+    """A message with what it is about."""
+    return f"{label}: {text}" if label[-1:].isalnum() or label.endswith(")") else f"{label} {text}"
+
+
 class _Drawing:
     """The parts of a page, in the order in which they depend on each other: fields are noted while drawn."""
 
@@ -152,7 +157,7 @@ class _Drawing:
             for message in messages:
                 if message.kind == "danger":
                     anchor = name if name in self.draw.fields else about.id
-                    entries.append(Entry(f"{label}: {message.text}", f"#{anchor}"))
+                    entries.append(Entry(said(label, message.text), f"#{anchor}"))
         return entries
 
     def _alerts(self) -> Part:

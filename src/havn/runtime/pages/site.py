@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from havn.runtime.api import common
 from havn.runtime.context import AppContext
 from havn.runtime.layout import markdown
 from havn.runtime.pages.draw import environment
-from havn.runtime.pages.words import APP_KEYS, word
+from havn.runtime.pages.words import APP_KEYS, LANGUAGES, word
 
 LANGUAGE_COOKIE = "havn-language"
 _YEAR = 365 * 24 * 3600
@@ -56,7 +56,7 @@ class Site:
         self.request = request
         self.context: AppContext = common.context(request)
         self.base: str = request.scope.get("root_path", "").rstrip("/")
-        self.languages = texts.languages(self.context.folder) or ["nb"]
+        self.languages = sorted(texts.languages(self.context.folder), key=_order) or ["nb"]
         self.language = self._language()
         self.actor: Actor = self.context.actor(principal(request), self.language)
 
@@ -210,6 +210,5 @@ class Site:
         return kept[party_id]
 
 
-def facts_of(values: Mapping[str, str | None]) -> dict[str, str]:
-    """Facts that are known."""
-    return {name: value for name, value in values.items() if value}
+def _order(language: str) -> tuple[int, str]:
+    return (LANGUAGES.index(language) if language in LANGUAGES else len(LANGUAGES), language)
