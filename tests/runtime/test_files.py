@@ -110,7 +110,7 @@ async def test_tags_are_set_added_and_taken_away(app) -> None:
 
 async def test_the_apps_own_file_checks_see_the_file(stage, builder) -> None:
     builder.metadata["dataTypes"][1] |= {"enabledFileAnalysers": ["magic"], "enabledFileValidators": ["really-pdf"]}
-    builder.hooks = '''
+    builder.hooks = """
 from havn.runtime.hooks import FileAnalysis, analyse_file, error, validate_file
 
 @analyse_file("magic")
@@ -121,7 +121,7 @@ def look(ctx, file):
 @validate_file("really-pdf")
 def check(ctx, file):
     return [] if file.analyses["magic"].mime_type == "application/pdf" else [error("vedlegg", "ikke.pdf")]
-'''
+"""
     app = await stage.deploy(builder.write())
     client = await app.client("Sindig Bjørk")
     here = await start(client, app)

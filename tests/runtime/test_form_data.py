@@ -184,4 +184,6 @@ async def test_an_instance_is_made_by_number_and_with_data_beside_it(app) -> Non
     assert both.status_code == 400
     assert (await client.post("instances")).status_code == 400
     active = (await client.get(f"instances/{party}/active")).json()
-    assert [(each["presentationTexts"], each["lastChangedBy"]) for each in active] == [({"navn": "Kari"}, "BJØRK SINDIG")]
+    assert [(each["presentationTexts"], each["lastChangedBy"]) for each in active] == [
+        ({"navn": "Kari"}, "BJØRK SINDIG")
+    ]

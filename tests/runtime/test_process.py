@@ -222,8 +222,9 @@ async def test_a_pdf_task_makes_the_receipt_in_the_newer_shape(stage, builder, o
     (app_folder / "ui/form").rename(app_folder / "ui/Task_1")
     (app_folder / "ui/Task_1/Settings.json").write_text('{"defaultDataType": "skjema", "pages": {"order": ["side1"]}}')
     process = app_folder / "config/process/process.bpmn"
-    config = "<altinn:pdfConfig><altinn:autoPdfTaskIds><altinn:taskId>Task_1</altinn:taskId></altinn:autoPdfTaskIds></altinn:pdfConfig>"
-    text = process.read_text().replace("<altinn:taskType>pdf</altinn:taskType>", f"<altinn:taskType>pdf</altinn:taskType>{config}")
+    tasks = "<altinn:autoPdfTaskIds><altinn:taskId>Task_1</altinn:taskId></altinn:autoPdfTaskIds>"
+    kind = "<altinn:taskType>pdf</altinn:taskType>"
+    text = process.read_text().replace(kind, f"{kind}<altinn:pdfConfig>{tasks}</altinn:pdfConfig>")
     process.write_text(text)
     app = await stage.deploy(folder)
     client = await app.client("Sindig Bjørk")

@@ -90,8 +90,9 @@ def class_name(type_id: str) -> str:
 
 def source(type_id: str, schema: bytes) -> str:
     """The module for one schema."""
-    from datamodel_code_generator import DataModelType, InputFileType, PythonVersion
+    from datamodel_code_generator import InputFileType, PythonVersion
     from datamodel_code_generator import generate as generate_code
+    from datamodel_code_generator.enums import DataModelType
     from datamodel_code_generator.format import Formatter
 
     document = msgspec.json.decode(schema)

@@ -139,7 +139,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
 
 def routes(settings: RuntimeSettings) -> list[BaseRoute]:
     """Every route of an app but its public files."""
-    first = [Route("/", home.shell, name="home")] if settings.frontend_url else getattr(pages, "routes", list)()
+    first = [Route("/", home.shell, name="home")] if settings.frontend_url else pages.routes()
     return [
         Route("/health", health, name="health"),
         *first,
