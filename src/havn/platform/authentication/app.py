@@ -29,6 +29,7 @@ from havn.platform.authentication.access_keys import AccessKeys
 from havn.platform.authentication.browser_api import BrowserApi
 from havn.platform.authentication.exchange import Exchange
 from havn.platform.authentication.limits import RateLimit
+from havn.platform.authentication.revocations import RevocationList
 from havn.platform.authentication.sessions import Sessions
 from havn.platform.authentication.settings import Settings, read_orgs, read_providers
 from havn.platform.authentication.sign_in import SignIn
@@ -128,7 +129,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     browser = BrowserApi(settings, sign_in, sign_out, limit("sign-in", settings.authentication_sign_in_limit), clock)
     programs = TokenApi(
         settings,
-        store,
+        RevocationList(store, clock, stopping),
         sign_in,
         Tokens(settings, store, sessions, keys, clock),
         Exchange(settings, providers.exchange, remotes, orgs, users, sessions, keys, clock),
@@ -137,8 +138,6 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         verifier,
         components,
         exchange_limit=limit("exchange", settings.authentication_exchange_limit),
-        stopping=stopping,
-        clock=clock,
     )
 
     @asynccontextmanager

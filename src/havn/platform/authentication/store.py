@@ -268,8 +268,11 @@ class Store:
         if rows:
             revoked = [RevokedSession(sid=row["sid"], until=row["until"]) for row in rows if row["until"] > now]
             return Revocations(next=rows[-1]["id"], revoked=revoked)
-        newest = await self._db.fetchval("select coalesce(max(id), 0) from revocation")
-        return Revocations(next=min(after, newest), revoked=[])
+        return Revocations(next=min(after, await self.newest_revocation()), revoked=[])
+
+    async def newest_revocation(self) -> int:
+        """The highest number so far, 0 when there is none."""
+        return int(await self._db.fetchval("select coalesce(max(id), 0) from revocation"))
 
     # Signing keys.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
@@ -14,7 +13,6 @@ from havn.contracts import authentication as contract
 from havn.contracts.authentication import IssuedToken, RedeemRequest
 from havn.guard.platform_token import PlatformTokenVerifier, require_caller
 from havn.guard.tokens import TokenVerifier
-from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authentication import tokens
@@ -22,16 +20,15 @@ from havn.platform.authentication.access_keys import AccessKeys
 from havn.platform.authentication.browser_api import address
 from havn.platform.authentication.exchange import Exchange
 from havn.platform.authentication.limits import RateLimit
+from havn.platform.authentication.revocations import RevocationList
 from havn.platform.authentication.settings import Settings
 from havn.platform.authentication.sign_in import SignIn
 from havn.platform.authentication.signing_keys import KeyRing
-from havn.platform.authentication.store import Store
 from havn.platform.authentication.tokens import Tokens
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _KEYS = {"Cache-Control": "public, max-age=300"}
 _MAX_WAIT = 25
-_POLL_SECONDS = 0.5
 _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 
 
@@ -41,7 +38,7 @@ class TokenApi:
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        revocations: RevocationList,
         sign_in: SignIn,
         renew: Tokens,
         exchange: Exchange,
@@ -51,11 +48,9 @@ class TokenApi:
         components: PlatformTokenVerifier,
         *,
         exchange_limit: RateLimit,
-        stopping: asyncio.Event,
-        clock: Clock,
     ) -> None:
         self._settings = settings
-        self._store = store
+        self._revocations = revocations
         self._sign_in = sign_in
         self._renew = renew
         self._exchange = exchange
@@ -64,8 +59,6 @@ class TokenApi:
         self._users = users
         self._components = components
         self._exchange_limit = exchange_limit
-        self._stopping = stopping
-        self._clock = clock
 
     def routes(self, base: str) -> list[Route]:
         """The route table, under `base`."""
@@ -123,13 +116,7 @@ class TokenApi:
     async def revocations(self, request: Request) -> Response:
         """GET revocations?after=&wait=."""
         after, wait = _number(request, "after", 2**62), min(_number(request, "wait", 3600), _MAX_WAIT)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait
-        while True:
-            answer = await self._store.revocations(after, self._clock())
-            if answer.next != after or loop.time() >= until or self._stopping.is_set():
-                return json_response(answer, headers=_NO_STORE)
-            await _sleep(self._stopping, min(_POLL_SECONDS, until - loop.time()))
+        return json_response(await self._revocations.after(after, wait=wait), headers=_NO_STORE)
 
     async def configuration(self, request: Request) -> Response:
         """GET openid/.well-known/openid-configuration."""
@@ -195,10 +182,3 @@ def _number(request: Request, name: str, maximum: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= maximum):
         raise Problem(400, f"{name} must be a number.", code="invalid_request")
     return int(text)
-
-
-async def _sleep(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), max(0.01, seconds))
-    except TimeoutError:
-        return
