@@ -246,6 +246,8 @@ CASES = [
     Case("layout.binding-path-unknown", in_first("dataModelBindings", {"simpleBinding": "address.stret"}), PAGE,
          '"address.stret"'),
     Case("layout.binding-shape", in_first("dataModelBindings", {"simpleBinding": "address"}), PAGE, '"address"'),
+    Case("layout.binding-outside-rows", in_first("dataModelBindings", {"simpleBinding": "children.age"}), PAGE,
+         '"children.age"'),
     Case("layout.options-missing", edit(PAGE, "data", "layout", 1, "optionsId", remove=True), PAGE, "{"),
     Case("layout.options-unknown", edit(PAGE, "data", "layout", 1, "optionsId", value="colour"), PAGE, '"colour"',
          "warning"),
@@ -439,3 +441,10 @@ def test_any_json_in_any_place_is_survived(app: Any, content: str) -> None:
 def test_what_is_no_folder_is_a_finding(tmp_path: Path) -> None:
     assert [finding.code for finding in check(tmp_path / "nowhere")] == ["metadata.missing"]
     assert [finding.code for finding in check(tmp_path)] == ["metadata.missing"]
+
+
+def test_the_volumes_of_every_altinn_app_pass_without_a_word(app: Any) -> None:
+    app.set("App/deployment/values.yaml", "deployment:\n  volumes:\n    - name: datakeys\n    - name: accesstoken\n")
+    assert check(app.write()) == []
+    app.set("App/deployment/values.yaml", "deployment:\n  volumes:\n    - name: datakeys\n    - name: own\n")
+    assert [finding.file for finding in check(app.write())] == ["App/deployment/values.yaml"]

@@ -94,13 +94,19 @@ def _construct(
     return yaml.SafeLoader("").construct_object(node)
 
 
+def file_for(files: Files, name: str) -> str:
+    """Where a deployment file is: beside `App/`, or inside it."""
+    inside = f"{files.app}deployment/{name}"
+    return inside if files.app and files.exists(inside) else f"deployment/{name}"
+
+
 def read_values(files: Files) -> HelmValues:
     """`deployment/values.yaml`; empty when there is none."""
-    found = read_yaml(files, "deployment/values.yaml")
+    found = read_yaml(files, file_for(files, "values.yaml"))
     return HelmValues(raw=found.value if found and isinstance(found.value, dict) else {})
 
 
 def read_egress(files: Files) -> EgressFile | None:
     """`deployment/egress.yaml`, when there is one."""
-    found = read_yaml(files, "deployment/egress.yaml")
+    found = read_yaml(files, file_for(files, "egress.yaml"))
     return EgressFile(raw=found.value) if found and isinstance(found.value, dict) else None

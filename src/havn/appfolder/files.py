@@ -131,7 +131,8 @@ class Files:
     def _fill(self, text: str, file: str) -> str:
         if "[" not in text or not file.endswith((".json", ".xml", ".bpmn", ".yaml", ".yml")):
             return text
-        in_config = file.startswith((f"{self.app}config/", "deployment/", f"{self.app}appsettings"))
+        own = (f"{self.app}{part}" for part in ("config/", "deployment/", "appsettings"))
+        in_config = file.startswith(("deployment/", *own))
         if not in_config:
             return text
         for match in _PLACEHOLDER.finditer(text) if self.app_id is None else ():
@@ -140,8 +141,8 @@ class Files:
             self.placeholders.append((file, line, column))
         if self.app_id is None:
             return text
-        own = self.app_id
-        return _PLACEHOLDER.sub(lambda match: own.org if match[1].lower() == "org" else own.app, text)
+        app_id = self.app_id
+        return _PLACEHOLDER.sub(lambda match: app_id.org if match[1].lower() == "org" else app_id.app, text)
 
     def json(self, file: str) -> Document | None:
         """The decoded file; None when it is not there, or not JSON (then with a finding)."""

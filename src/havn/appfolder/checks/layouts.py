@@ -137,7 +137,9 @@ def _set(subject: Subject, layout_set: LayoutSet) -> None:
     _old_dynamics(subject, layout_set)
     for page, document in subject.page_documents(layout_set):
         _page(subject, layout_set, page, document, ids)
-    _ids_and_children(subject, placed, ids)
+    holders = _ids_and_children(subject, placed, ids)
+    for each in placed:
+        _rows(subject, layout_set, each, ids, holders)
     scope = Scope(data_type=layout_set.data_type, components=ids, pages=layout_set.pages)
     for each in placed:
         components.check(subject, layout_set, each, ids, scope)
@@ -304,7 +306,42 @@ def _page(subject: Subject, layout_set: LayoutSet, page: str, document: Document
             )
 
 
-def _ids_and_children(subject: Subject, placed: list[Placed], ids: Mapping[str, Placed]) -> None:
+def _rows(
+    subject: Subject, layout_set: LayoutSet, placed: Placed, ids: Mapping[str, Placed], holders: Mapping[str, str]
+) -> None:
+    """A field inside the rows of a list stands in a group that repeats over that list."""
+    component = placed.component
+    binding = component.binding
+    data_type = (binding.data_type or layout_set.data_type) if binding is not None else None
+    schema = subject.schemas.get(data_type or "")
+    if binding is None or schema is None:
+        return
+    # A selection of several values may keep its own rows, in the list of its binding `group`.
+    own = component.bindings.get("group")
+    around = {(own.data_type or layout_set.data_type, own.field)} if own is not None else set()
+    here, seen = holders.get(component.id), set()
+    while here is not None and here not in seen:
+        seen.add(here)
+        if (rows := ids[here].component.rows) is not None:
+            around.add((rows.data_type or layout_set.data_type, rows.field))
+        here = holders.get(here)
+    names = binding.field.split(".")
+    for length in range(1, len(names)):
+        outer = ".".join(names[:length])
+        if schema.find(tuple(names[:length])).shape == "list" and (data_type, outer) not in around:
+            subject.error(
+                "layout.binding-outside-rows",
+                f"{binding.field!r} is in the rows of {outer!r}, but {component.id!r} stands in no group that repeats "
+                "over them.",
+                placed.document,
+                (*placed.path, "dataModelBindings", "simpleBinding"),
+                hint=f"Put it among the children of a RepeatingGroup that is bound to {outer!r}.",
+            )
+            return
+
+
+def _ids_and_children(subject: Subject, placed: list[Placed], ids: Mapping[str, Placed]) -> dict[str, str]:
+    """Report ids taken twice and children that cannot be; gives child id to the id of what holds it."""
     holders: dict[str, str] = {}
     for each in placed:
         component = each.component
@@ -348,6 +385,7 @@ def _ids_and_children(subject: Subject, placed: list[Placed], ids: Mapping[str, 
         if _circular(child, holders):
             at = ids[child]
             subject.error("layout.child-circle", f"{child!r} holds itself, through its children.", at.document, at.path)
+    return holders
 
 
 def _circular(start: str, holders: Mapping[str, str]) -> bool:

@@ -21,9 +21,9 @@ _IGNORED = {
     "middlewares": "Havn sets the ingress's middlewares itself.",
     "volumes": "An app's container has no volumes of its own; secrets and settings are mounted by Havn.",
     "volumeMounts": "An app's container has no volumes of its own; secrets and settings are mounted by Havn.",
-    "ingressRoute": "Havn makes the route of an app itself.",
 }
 """Helm values that are not honoured, and why."""
+_USUAL_VOLUMES = frozenset({"datakeys", "keys", "accesstoken"})
 
 
 def options(subject: Subject) -> None:
@@ -100,14 +100,14 @@ def settings(subject: Subject) -> None:
 
 def values(subject: Subject) -> None:
     """Report Helm values that are not honoured, and outbound rules that are no object."""
-    file = "deployment/values.yaml"
+    file = deployment.file_for(subject.files, "values.yaml")
     found = deployment.read_yaml(subject.files, file)
     if found is not None and found.value is not None:
         if not isinstance(found.value, dict):
             subject.files.report("error", "deployment.invalid", "Helm values are an object.", file, (1, 1))
         else:
             _ignored(subject, file, found.value, found)
-    egress = "deployment/egress.yaml"
+    egress = deployment.file_for(subject.files, "egress.yaml")
     rules = deployment.read_yaml(subject.files, egress)
     if rules is not None and rules.value is not None and not isinstance(rules.value, dict):
         subject.files.report("error", "deployment.invalid", "Outbound rules are an object.", egress, (1, 1))
@@ -120,7 +120,7 @@ def _ignored(subject: Subject, file: str, value: Any, found: deployment.YamlPlac
         if not isinstance(here, dict) or len(path) > 2:
             continue
         for name, inner in here.items():
-            if name in _IGNORED and inner not in (None, {}, []):
+            if name in _IGNORED and inner not in (None, {}, []) and not _is_usual(name, inner):
                 subject.files.report(
                     "warning",
                     "deployment.ignored",
@@ -131,6 +131,13 @@ def _ignored(subject: Subject, file: str, value: Any, found: deployment.YamlPlac
                 )
             else:
                 waiting.append(((*path, name), inner))
+
+
+def _is_usual(name: str, value: Any) -> bool:
+    """Whether it is only what every app made in Altinn Studio mounts: its keys, which Havn hands over itself."""
+    if not name.startswith("volume") or not isinstance(value, list):
+        return False
+    return all(isinstance(item, dict) and item.get("name") in _USUAL_VOLUMES for item in value)
 
 
 def duplicates(subject: Subject) -> None:
