@@ -35,7 +35,7 @@ from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.local.environment import free_port
 from havn.local.gateway import Gateway
-from havn.local.logs import LogFile
+from havn.local.logs import LogFile, last_lines
 from havn.local.process import Child
 from havn.local.supervisor import StartFailed, Supervisor
 
@@ -219,12 +219,11 @@ class LocalCluster:
         path = self._logs / f"{app}.log"
         if known is None and not path.exists():
             raise UnknownApp(f"{self._org}/{app} is not in {self._environment}.")
-        log = known.log if known is not None else LogFile(path)
-        if not follow:
-            for line in log.last(lines):
+        if known is None or not follow:
+            for line in last_lines(path, lines):
                 yield line
             return
-        async with contextlib.aclosing(log.follow(lines)) as following:
+        async with contextlib.aclosing(known.log.follow(lines)) as following:
             async for line in following:
                 yield line
 
@@ -252,6 +251,9 @@ class LocalCluster:
             for replica in revision.replicas
         ]
         await asyncio.gather(*(replica.supervisor.stop() for replica in replicas))
+        for app in self._apps.values():
+            app.log.close()
+        self._apps.clear()
 
     def _app(self, name: str) -> _App:
         if name not in self._apps:

@@ -45,21 +45,12 @@ class LogFile:
                 queue.get_nowait()
             queue.put_nowait(line)
 
-    def last(self, lines: int) -> list[LogLine]:
-        """The newest `lines`, oldest first."""
-        found: deque[LogLine] = deque(maxlen=max(lines, 0))
-        for path in (self._rotated(1), self.path):
-            if path.exists():
-                with path.open(encoding="utf-8", errors="replace") as file:
-                    found.extend(line for text in file if (line := _parse(text)) is not None)
-        return list(found)
-
     async def follow(self, lines: int) -> AsyncGenerator[LogLine, None]:
         """The newest `lines`, then each one as it comes."""
         queue: asyncio.Queue[LogLine] = asyncio.Queue(_MAX_WAITING)
         self._followers.add(queue)
         try:
-            for line in self.last(lines):
+            for line in last_lines(self.path, lines):
                 yield line
             while True:
                 yield await queue.get()
@@ -70,17 +61,24 @@ class LogFile:
         """Close the file."""
         self._file.close()
 
-    def _rotated(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}")
-
     def _rotate(self) -> None:
         self._file.close()
         for number in range(_KEEP, 1, -1):
-            if self._rotated(number - 1).exists():
-                self._rotated(number - 1).replace(self._rotated(number))
-        self.path.replace(self._rotated(1))
+            if _rotated(self.path, number - 1).exists():
+                _rotated(self.path, number - 1).replace(_rotated(self.path, number))
+        self.path.replace(_rotated(self.path, 1))
         self._file = self.path.open("ab", buffering=0)
         self._size = 0
+
+
+def last_lines(path: Path, lines: int) -> list[LogLine]:
+    """The newest `lines` of the log file at `path`, oldest first."""
+    found: deque[LogLine] = deque(maxlen=max(lines, 0))
+    for place in (_rotated(path, 1), path):
+        if place.exists():
+            with place.open(encoding="utf-8", errors="replace") as file:
+                found.extend(line for text in file if (line := _parse(text)) is not None)
+    return list(found)
 
 
 class LogStream(io.TextIOBase):
@@ -100,6 +98,10 @@ class LogStream(io.TextIOBase):
             if line:
                 self._log.write(self._source, line)
         return len(text)
+
+
+def _rotated(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
 
 
 def _parse(text: str) -> LogLine | None:

@@ -1,0 +1,169 @@
+"""What every cluster must do, whoever runs the apps there: the local one, and a real Kubernetes.
+
+A module that tests an implementation imports `ClusterSuite` and gives the fixtures it names; everything goes through
+the port and through the address that people use. Releases are real ones of real apps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from havn.clusters.port import AppStatus, Cluster, RolloutFailed, UnknownApp, Workload
+
+
+@dataclass
+class Reply:
+    """What came back through the front door."""
+
+    status: int
+    body: str
+
+
+Ask = Callable[[str], Awaitable[Reply]]
+"""`await ask("/first/x")`: GET this path at the org's host, through the ingress."""
+
+
+@dataclass
+class Site:
+    """A cluster of one org, an app in it, and releases of the app.
+
+    `version(n)` is a working release whose text resource `appName` in English is `Version {n}`; `broken` one whose code
+    cannot be loaded.
+    """
+
+    cluster: Cluster
+    ask: Ask
+    app: str
+    org: str
+    version: Callable[[int], Awaitable[str]]
+    broken: Callable[[], Awaitable[str]]
+    workload: Callable[..., Workload]
+
+    async def shown(self) -> str:
+        """Which version answers."""
+        reply = await self.ask(f"/{self.org}/{self.app}/api/v1/texts/en")
+        return next((part for part in ("Version 1", "Version 2", "Version 3") if part in reply.body), str(reply))
+
+
+async def settled(cluster: Cluster, app: str, seconds: float = 60) -> AppStatus:
+    """The status once it is as asked."""
+    async with asyncio.timeout(seconds):
+        while not (status := await cluster.status(app)).settled:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return status
+
+
+class ClusterSuite:
+    """The fixture `site` is a `Site` whose app is not deployed; `crash(site)` ends one replica from outside."""
+
+    async def test_after_apply_the_address_reaches_exactly_this_app_in_both_forms(self, site: Site):
+        status = await site.cluster.apply(site.workload(await site.version(1)))
+        assert status.settled
+        for path in (f"/{site.app}/health", f"/{site.org}/{site.app}/health"):
+            reply = await site.ask(path)
+            assert reply.status == 200, (path, reply)
+        assert (await site.ask(f"/{site.app}x/health")).status == 404
+        assert (await site.ask(f"/{site.org}/other/health")).status == 404
+
+    async def test_status_is_what_was_asked_beside_what_runs(self, site: Site):
+        digest = await site.version(1)
+        await site.cluster.apply(site.workload(digest, replicas=2))
+        status = await site.cluster.status(site.app)
+        assert (status.release, status.replicas, status.ready, len(status.actual)) == (digest, 2, 2, 2)
+        assert {replica.state for replica in status.actual} == {"ready"}
+        assert len({replica.name for replica in status.actual}) == 2
+        assert [each.app for each in await site.cluster.apps()] == [site.app]
+
+    async def test_applying_again_changes_nothing(self, site: Site):
+        workload = site.workload(await site.version(1))
+        first = await site.cluster.apply(workload)
+        again = await site.cluster.apply(workload)
+        assert [replica.name for replica in again.actual] == [replica.name for replica in first.actual]
+
+    async def test_a_new_release_takes_over_without_a_failed_request(self, site: Site):
+        await site.cluster.apply(site.workload(await site.version(1), replicas=2))
+        answers: list[int] = []
+        stop = asyncio.Event()
+
+        async def press() -> None:
+            while not stop.is_set():
+                answers.append((await site.ask(f"/{site.app}/health")).status)
+
+        pressing = [asyncio.create_task(press()) for _ in range(4)]
+        await site.cluster.apply(site.workload(await site.version(2), replicas=2))
+        assert await site.shown() == "Version 2"
+        stop.set()
+        await asyncio.gather(*pressing)
+        assert len(answers) > 10
+        assert set(answers) == {200}
+        assert (await site.cluster.status(site.app)).settled
+
+    async def test_a_release_that_does_not_become_ready_leaves_what_was_there(self, site: Site):
+        good = await site.version(1)
+        await site.cluster.apply(site.workload(good))
+        with pytest.raises(RolloutFailed) as caught:
+            await site.cluster.apply(site.workload(await site.broken()))
+        assert "broken on purpose" in str(caught.value)
+        assert await site.shown() == "Version 1"
+        status = await site.cluster.status(site.app)
+        assert (status.release, status.settled) == (good, True)
+
+    async def test_a_first_release_that_fails_leaves_nothing(self, site: Site):
+        with pytest.raises(RolloutFailed):
+            await site.cluster.apply(site.workload(await site.broken()))
+        assert (await site.ask(f"/{site.app}/health")).status in (404, 503)
+        assert await site.cluster.apps() == []
+
+    async def test_scaling_up_and_down_and_to_nothing(self, site: Site):
+        await site.cluster.apply(site.workload(await site.version(1)))
+        assert (await site.cluster.scale(site.app, 3)).ready == 3
+        status = await site.cluster.scale(site.app, 1)
+        assert (status.replicas, len(status.actual)) == (1, 1)
+        assert (await site.cluster.scale(site.app, 0)).actual == ()
+        assert (await site.ask(f"/{site.app}/health")).status == 503
+        assert (await site.cluster.scale(site.app, 1)).settled
+        assert (await site.ask(f"/{site.app}/health")).status == 200
+
+    async def test_a_replica_that_dies_is_started_again_and_the_others_go_on(self, site: Site, crash):
+        await site.cluster.apply(site.workload(await site.version(1), replicas=2))
+        await crash(site)
+        assert (await site.ask(f"/{site.app}/health")).status == 200
+        status = await settled(site.cluster, site.app)
+        assert sum(replica.restarts for replica in status.actual) >= 1
+
+    async def test_logs_are_those_of_the_app_and_can_be_followed(self, site: Site):
+        await site.cluster.apply(site.workload(await site.version(1)))
+        lines = site.cluster.logs(site.app, lines=1000, follow=True)
+        marker = f"/{site.app}/health"
+        async with asyncio.timeout(30):
+            asking = asyncio.create_task(site.ask(marker))
+            async for line in lines:
+                if "/health" in line.text:
+                    break
+        await lines.aclose()
+        await asking
+        assert line.replica == (await site.cluster.status(site.app)).actual[0].name
+        assert line.time.tzinfo is not None
+        assert len([each async for each in site.cluster.logs(site.app, lines=1)]) == 1
+
+    async def test_after_remove_nothing_answers_and_nothing_is_known(self, site: Site):
+        await site.cluster.apply(site.workload(await site.version(1)))
+        await site.cluster.remove(site.app)
+        await site.cluster.remove(site.app)
+        assert (await site.ask(f"/{site.app}/health")).status == 404
+        assert await site.cluster.apps() == []
+        with pytest.raises(UnknownApp):
+            await site.cluster.status(site.app)
+        with pytest.raises(UnknownApp):
+            await site.cluster.scale(site.app, 1)
+
+    async def test_a_changed_setting_or_secret_is_rolled_out(self, site: Site):
+        digest = await site.version(1)
+        first = await site.cluster.apply(site.workload(digest))
+        again = await site.cluster.apply(site.workload(digest, settings={"HAVN_ENVIRONMENT_TYPE": "production"}))
+        assert again.settled
+        assert {r.name for r in first.actual}.isdisjoint({r.name for r in again.actual})
