@@ -448,3 +448,9 @@ def test_the_volumes_of_every_altinn_app_pass_without_a_word(app: Any) -> None:
     assert check(app.write()) == []
     app.set("App/deployment/values.yaml", "deployment:\n  volumes:\n    - name: datakeys\n    - name: own\n")
     assert [finding.file for finding in check(app.write())] == ["App/deployment/values.yaml"]
+
+
+def test_a_form_without_instances_needs_no_layout_for_its_task(app: Any) -> None:
+    app.json("ui/layout-sets.json")["sets"][0]["tasks"] = []
+    app.json("config/applicationmetadata.json")["onEntry"] = {"show": "first"}
+    assert check(app.write()) == []

@@ -22,9 +22,13 @@ def check(subject: Subject, permitted: frozenset[str] | None) -> None:
     if process is None:
         return
     drawn = {task for found in subject.sets.values() for task in found.tasks}
+    entry = subject.metadata.on_entry
+    stateless = entry is not None and entry.show in subject.sets
     for task in process.tasks:
-        if task.task_type in ("data", "signing", "payment") and task.id not in drawn:
-            severity = "error" if task.task_type == "data" else "warning"
+        # A form without instances needs a process by the format, but never enters it.
+        wanted = task.task_type in ("data", "signing", "payment") and not (stateless and not drawn)
+        if wanted and task.id not in drawn:
+            severity = "error" if task.task_type == "data" and not stateless else "warning"
             subject.files.report(
                 severity,  # type: ignore[arg-type]
                 "process.layout-set-missing",
