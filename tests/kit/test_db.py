@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -63,3 +65,33 @@ async def test_a_connection_cut_by_the_server_is_a_503_and_the_next_call_works(d
     assert (caught.value.status, caught.value.code) == (503, "database_unavailable")
     assert await database.fetchval("select 1") == 1
     await admin.close()
+
+
+async def test_more_callers_than_connections_all_get_their_turn(urls):
+    database = await db.Database.open(urls["one"], "one", max_size=3)
+    answers = await asyncio.gather(*(database.fetchval("select $1::int", number) for number in range(100)))
+    assert answers == list(range(100))
+    async with database.transaction() as first, database.transaction() as second:
+        assert await first.fetchval("select 1") == await second.fetchval("select 1") == 1
+        assert sum(await asyncio.gather(*(database.fetchval("select 1") for _ in range(20)))) == 20
+    await database.close()
+
+
+async def test_a_cancelled_statement_does_not_disturb_the_next(urls):
+    database = await db.Database.open(urls["one"], "one", max_size=1)
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await database.fetchval("select pg_sleep(10)")
+        assert await database.fetchval("select 1") == 1
+    await database.close()
+
+
+async def test_a_connection_that_died_unused_is_replaced(database, postgres):
+    admin = await db.connect(postgres.url("pooled"))
+    pid = await database.fetchval("select pg_backend_pid()")
+    await admin.execute("select pg_terminate_backend($1)", pid)
+    while await admin.fetchval("select exists (select from pg_stat_activity where pid = $1)", pid):
+        pass
+    await admin.close()
+    assert await database.fetchval("select 1") == 1

@@ -34,6 +34,11 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, schema: str) -> None:
         self._pool = pool
         self.schema = schema
+        # Connections between two uses. They stay taken out of the pool: taking one out and putting it back costs more
+        # than a statement by primary key, so a connection returns to the pool only when somebody waits for it there.
+        self._idle: list[Connection] = []
+        self._waiting = 0
+        self._closing = False
 
     @classmethod
     async def open(cls, url: str, schema: str, *, min_size: int = 1, max_size: int = 10) -> Database:
@@ -55,6 +60,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, at most five seconds after the ones in use are given back."""
+        self._closing = True
+        while self._idle:
+            await self._pool.release(self._idle.pop())
         try:
             await asyncio.wait_for(self._pool.close(), 5)
         except TimeoutError:
@@ -63,19 +71,13 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of one's own for a while; 503 when the database cannot be reached."""
-        try:
-            connection = await self._pool.acquire(timeout=5)
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
-            raise _away() from error
+        connection = await self._take()
         try:
             yield connection
-        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, *_SHUTDOWN, ConnectionError) as error:
-            # The server went away under the statement: the caller may try again, nothing was committed.
-            if _is_gone(connection):
-                raise _away() from error
+        except BaseException as error:
+            await self._discard(connection, error)
             raise
-        finally:
-            await self._pool.release(connection)
+        await self._give_back(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -85,23 +87,62 @@ class Database:
 
     async def fetch(self, sql: str, *args: Any) -> list[Record]:
         """All rows."""
-        async with self.connection() as connection:
-            return list(await connection.fetch(sql, *args))
+        return list(await self._run("fetch", sql, args))
 
     async def fetchrow(self, sql: str, *args: Any) -> Record | None:
         """The first row, or None."""
-        async with self.connection() as connection:
-            return await connection.fetchrow(sql, *args)
+        return await self._run("fetchrow", sql, args)
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
-        async with self.connection() as connection:
-            return await connection.fetchval(sql, *args)
+        return await self._run("fetchval", sql, args)
 
     async def execute(self, sql: str, *args: Any) -> str:
         """Run a statement; returns PostgreSQL's command tag, such as `UPDATE 1`."""
-        async with self.connection() as connection:
-            return str(await connection.execute(sql, *args))
+        return str(await self._run("execute", sql, args))
+
+    async def _run(self, method: str, sql: str, args: tuple[Any, ...]) -> Any:
+        # As `connection`, without the cost of a context manager: every request goes through here.
+        connection = await self._take()
+        try:
+            result = await getattr(connection, method)(sql, *args)
+        except BaseException as error:
+            await self._discard(connection, error)
+            raise
+        await self._give_back(connection)
+        return result
+
+    async def _take(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not _is_gone(connection):
+                return connection
+            await self._pool.release(connection)
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=5)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            raise _away() from error
+        finally:
+            self._waiting -= 1
+
+    async def _give_back(self, connection: Connection) -> None:
+        if self._waiting or self._closing or _is_gone(connection) or connection.is_in_transaction():
+            await self._pool.release(connection)
+        else:
+            self._idle.append(connection)
+
+    async def _discard(self, connection: Connection, error: BaseException) -> None:
+        """Return a connection that was failed upon to the pool, which waits for what was cancelled, or replaces it.
+
+        Raises the 503 when the server went away under the statement: the caller may try again, nothing was committed.
+        """
+        gone = isinstance(
+            error, (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, *_SHUTDOWN, ConnectionError)
+        ) and _is_gone(connection)
+        await self._pool.release(connection)
+        if gone:
+            raise _away() from error
 
 
 async def connect(url: str) -> Connection:
