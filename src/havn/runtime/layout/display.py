@@ -14,6 +14,7 @@ PRESENTED = frozenset({"Text", "Number", "Date", "Option"})
 LOOKUPS = {
     "PersonLookup": ("person_lookup_ssn", "person_lookup_name"),
     "OrganisationLookup": ("organisation_lookup_orgnr", "organisation_lookup_name"),
+    "OrganizationLookup": ("organization_lookup_orgnr", "organization_lookup_name"),
 }
 """Types that show what was looked up: number and name."""
 YES_NO = {"nb": ("Ja", "Nei"), "nn": ("Ja", "Nei"), "en": ("Yes", "No")}
