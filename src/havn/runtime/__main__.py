@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 
 from havn.appfolder import AppFolderError
@@ -9,6 +11,9 @@ from havn.kit import log, serve
 from havn.kit.settings import SettingsError, load
 from havn.runtime.hooks.loader import LoadError
 from havn.runtime.settings import RuntimeSettings
+
+DRAIN_SECONDS = 20
+"""How long requests under way may take once the process is told to stop."""
 
 
 def main() -> int:
@@ -23,7 +28,19 @@ def main() -> int:
     async def run() -> None:
         from havn.runtime.app import build
 
-        await serve.serve(build(settings), host=settings.host, port=settings.port)
+        app = build(settings)
+        told, stop = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        serving = asyncio.create_task(serve.serve(app, host=settings.host, port=settings.port, stop=stop))
+        serving.add_done_callback(lambda _: told.set())
+        await told.wait()
+        # Event streams have no end of their own, so they are ended before the server waits for its requests.
+        app.state.reloader.close()
+        stop.set()
+        await asyncio.wait({serving}, timeout=DRAIN_SECONDS)
+        if serving.done():
+            await serving
 
     try:
         serve.run(run)

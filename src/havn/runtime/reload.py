@@ -34,7 +34,7 @@ class Reloader:
     def __init__(self, app: Starlette, read: Callable[[], AppContext]) -> None:
         self._app = app
         self._read = read
-        self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
+        self._listeners: set[asyncio.Queue[dict[str, Any] | None]] = set()
         self.generation = 0
         """Counts the reloads, failed ones too."""
 
@@ -69,12 +69,16 @@ class Reloader:
         self._tell({"kind": "problem", "generation": self.generation, "problems": problems})
         return False
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def close(self) -> None:
+        """End every event stream: the process is about to stop."""
+        self._tell(None)
+
+    def _tell(self, event: dict[str, Any] | None) -> None:
         for listener in self._listeners:
             listener.put_nowait(event)
 
     async def _events(self, request: Request) -> Response:
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._listeners.add(queue)
 
         async def stream() -> AsyncIterator[str]:
@@ -86,6 +90,8 @@ class Reloader:
                     except TimeoutError:
                         yield ": still here\n\n"
                         continue
+                    if event is None:
+                        return
                     yield f"event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
             finally:
                 self._listeners.discard(queue)
