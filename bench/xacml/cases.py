@@ -104,32 +104,38 @@ def large_policy() -> bytes:
 
 
 def attribute(attribute_id: str, value: str | list[str], *, include: bool = False) -> dict[str, object]:
-    found: dict[str, object] = {"AttributeId": attribute_id, "Value": value, "DataType": "string"}
+    found: dict[str, object] = {"AttributeId": attribute_id, "Value": value, "DataType": STRING}
     return found | ({"IncludeInResult": True} if include else {})
 
 
+def category(uri: str, attributes: list[dict[str, object]], name: str | None = None) -> dict[str, object]:
+    found: dict[str, object] = {"CategoryId": uri, "Attribute": attributes}
+    return found | ({"Id": name} if name else {})
+
+
 def request(role: list[str], action: str, app: str, task: str | None) -> dict[str, object]:
+    """One request in the form that all engines read: categories by identifier, data types in full."""
     resource = [attribute(ORG, "ttd"), attribute(APP, app), attribute("urn:altinn:partyid", "500000")]
     if task:
         resource.append(attribute(TASK, task))
     return {
         "Request": {
-            "AccessSubject": [
-                {"Attribute": [attribute("urn:altinn:userid", "1337"), attribute(ROLE, role)]},
-            ],
-            "Action": [{"Attribute": [attribute(ACTION_ID, action)]}],
-            "Resource": [{"Attribute": resource}],
+            "Category": [
+                category(SUBJECT, [attribute("urn:altinn:userid", "1337"), attribute(ROLE, role)]),
+                category(ACTION, [attribute(ACTION_ID, action)]),
+                category(RESOURCE, resource),
+            ]
         }
     }
 
 
 def app_requests() -> list[dict[str, object]]:
-    """Eight requests with three roles each; five permitted."""
+    """Eight requests with three roles each: six permitted, by a different rule each, two not."""
     cases = [
-        (["UTINN", "DAGL", "SISKD"], "read", "Task_1"), (["UTINN", "DAGL", "SISKD"], "write", "Task_1"),
-        (["UTINN", "LEDE", "SISKD"], "sign", "Task_3"), (["KONT", "PRIV", "ABCD"], "write", "Task_1"),
-        (["UTINN", "DAGL", "SISKD"], "confirm", "Task_1"), (["KONT", "PRIV", "ABCD"], "sign", "Task_3"),
-        (["UTINN", "DAGL", "SISKD"], "instantiate", None), (["KONT", "PRIV", "ABCD"], "complete", "Task_2"),
+        (["UTINN", "DAGL", "SISKD"], "write", "Task_1"), (["KONT", "PRIV", "ABCD"], "write", "Task_1"),
+        (["KONT", "SISKD", "ABCD"], "confirm", "Task_2"), (["UTINN", "LEDE", "SISKD"], "sign", "Task_3"),
+        (["KONT", "UTINN", "ABCD"], "read", "Task_2"), (["KONT", "REVI", "ABCD"], "read", "Task_1"),
+        (["KONT", "PRIV", "ABCD"], "sign", "Task_3"), (["UTINN", "DAGL", "SISKD"], "complete", "Task_2"),
     ]  # fmt: skip
     return [request(role, action, "permit", task) for role, action, task in cases]
 
@@ -142,47 +148,50 @@ def large_requests() -> list[dict[str, object]]:
     ]
 
 
-def multi_request(instances: int = 1000) -> dict[str, object]:
-    """May one user read each of many instances, in five different places?"""
+def multi_request(instances: int = 1000, *, references: bool = False) -> dict[str, object]:
+    """May one user read each of many instances, in five different places?
+
+    By repeated categories, which the peers read too, or by references, as Altinn's enforcement points ask.
+    """
     places = ["Task_1", "Task_2", "Task_3", "Task_4", None]
-    resources = []
+    who = [attribute("urn:altinn:userid", "1337"), attribute(ROLE, ["UTINN", "SISKD"])]
+    categories = [
+        category(SUBJECT, who, "s1"),
+        category(ACTION, [attribute(ACTION_ID, "read", include=True)], "a1"),
+    ]
     for n in range(instances):
         task = places[n % 5]
         attributes = [
             attribute(ORG, "ttd"), attribute(APP, "permit"), attribute("urn:altinn:partyid", str(500000 + n)),
             attribute("urn:altinn:instance-id", f"{500000 + n}/2d1c0b9e-3f60-4a1e-9d55-{n:012x}", include=True),
+            attribute(TASK, task) if task else attribute(END, "EndEvent_1"),
         ]  # fmt: skip
-        attributes.append(attribute(TASK, task) if task else attribute(END, "EndEvent_1"))
-        resources.append({"Id": f"r{n}", "Attribute": attributes})
-    return {
-        "Request": {
-            "AccessSubject": [
-                {"Id": "s1", "Attribute": [attribute("urn:altinn:userid", "1337"), attribute(ROLE, ["UTINN", "SISKD"])]}
-            ],
-            "Action": [{"Id": "a1", "Attribute": [attribute(ACTION_ID, "read", include=True)]}],
-            "Resource": resources,
-            "MultiRequests": {"RequestReference": [{"ReferenceId": ["s1", "a1", f"r{n}"]} for n in range(instances)]},
+        categories.append(category(RESOURCE, attributes, f"r{n}"))
+    asked: dict[str, object] = {"Category": categories}
+    if references:
+        asked["MultiRequests"] = {
+            "RequestReference": [{"ReferenceId": ["s1", "a1", f"r{n}"]} for n in range(instances)]
         }
-    }
+    return {"Request": asked}
+
+
+def singles(multi: dict[str, object]) -> list[dict[str, object]]:
+    """The requests of a multi-request one by one, for engines that are handed them so."""
+    subject, action, *resources = multi["Request"]["Category"]  # type: ignore[index]
+    return [{"Request": {"Category": [subject, action, resource]}} for resource in resources]
 
 
 def as_xml(asked: dict[str, object]) -> bytes:
     """The same request in XML."""
-    inner = asked["Request"]
-    assert isinstance(inner, dict)
     parts = []
-    for name, category in (("AccessSubject", SUBJECT), ("Resource", RESOURCE), ("Action", ACTION)):
-        for given in inner[name]:
-            held = []
-            for a in given["Attribute"]:
-                values = a["Value"] if isinstance(a["Value"], list) else [a["Value"]]
-                text = "".join(f'<AttributeValue DataType="{STRING}">{v}</AttributeValue>' for v in values)
-                include = "true" if a.get("IncludeInResult") else "false"
-                held.append(
-                    f'<Attribute AttributeId="{a["AttributeId"]}" IncludeInResult="{include}">{text}</Attribute>'
-                )
-            xml_id = f' xml:id="{given["Id"]}"' if "Id" in given else ""
-            parts.append(f'<Attributes Category="{category}"{xml_id}>{"".join(held)}</Attributes>')
+    for given in asked["Request"]["Category"]:  # type: ignore[index]
+        held = []
+        for a in given["Attribute"]:
+            values = a["Value"] if isinstance(a["Value"], list) else [a["Value"]]
+            text = "".join(f'<AttributeValue DataType="{STRING}">{v}</AttributeValue>' for v in values)
+            include = "true" if a.get("IncludeInResult") else "false"
+            held.append(f'<Attribute AttributeId="{a["AttributeId"]}" IncludeInResult="{include}">{text}</Attribute>')
+        parts.append(f'<Attributes Category="{given["CategoryId"]}">{"".join(held)}</Attributes>')
     return (
         '<Request xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" ReturnPolicyIdList="false"'
         f' CombinedDecision="false">{"".join(parts)}</Request>'
@@ -198,4 +207,6 @@ def write(folder: Path) -> None:
         for number, asked in enumerate(requests):
             (folder / f"{name}-{number}.json").write_text(json.dumps(asked))
             (folder / f"{name}-{number}.xml").write_bytes(as_xml(asked))
-    (folder / "multi.json").write_text(json.dumps(multi_request()))
+    multi = multi_request()
+    (folder / "multi.json").write_text(json.dumps(multi))
+    (folder / "multi-single.jsonl").write_text("\n".join(map(json.dumps, singles(multi))))

@@ -43,6 +43,8 @@ _RUNTIME: dict[str, Any] = {
     "some_value": evaluation.some_value,
     "folded": evaluation.folded,
     "one": bags.one_and_only,
+    "KeyError": KeyError,
+    "ValueError": ValueError,
     "__builtins__": {"any": any, "len": len, "map": map, "str": str, "True": True, "False": False, "None": None},
 }
 

@@ -8,10 +8,10 @@ first comes to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from havn.engines.xacml import algorithms
+from havn.engines.xacml import algorithms, names
 from havn.engines.xacml.codegen import Code, Codegen
 from havn.engines.xacml.evaluation import folded
 from havn.engines.xacml.model import Effect
@@ -34,6 +34,9 @@ _LEAF = 10
 """Rules that one function may test before it pays to divide them."""
 _MERGE = 4
 """Rules without a test on the dividing attribute that are repeated in each group; more are kept apart."""
+
+_SPELLINGS = 200
+"""Values kept as they are spelled, for each attribute that a leaf compares without case."""
 
 
 class Candidate:
@@ -185,44 +188,55 @@ class _Builder:
 
         codegen = Codegen()
         codegen.namespace.update(
-            table=table, others=others, many=many, entry=entry, otherwise=otherwise,
-            category=compared.category, key=compared.key,
-        )  # fmt: skip
-        value = "bag[0].lower()" if compared.fold else "bag[0]"
+            table=table,
+            others=others,
+            many=many,
+            entry=entry,
+            otherwise=otherwise,
+            category=compared.category,
+            key=compared.key,
+        )
         special = "    if x.special:\n        return entry(x)\n" if entry else ""
+        # Most values come in lower case already, and then the first look finds them.
+        look = "table.get(v) or table.get(v.lower())" if compared.fold else "table.get(v)"
         missing = "others(x)" if rest else "otherwise"
-        return codegen.build(  # type: ignore[no-any-return]
-            f"def decide(x):\n{special}"
-            "    bag = x.attributes.get(category, M).get(key, E)\n"
-            f"    if {'False' if apart else 'len(bag) == 1'}:\n"
-            f"        decider = table.get({value})\n"
-            f"        return {missing} if decider is None else decider(x)\n"
-            "    return many(bag, x)\n"
-        )["decide"]
+        if apart:
+            body = "    return many(x.attributes.get(category, M).get(key, E), x)\n"
+        elif compared.category == names.ACTION:
+            # Every request has one action, so the plain subscripts seldom fail.
+            body = (
+                "    try:\n        (v,) = x.attributes[category][key]\n"
+                "    except (KeyError, ValueError):\n"
+                "        return many(x.attributes.get(category, M).get(key, E), x)\n"
+                f"    decider = {look}\n"
+                f"    return {missing} if decider is None else decider(x)\n"
+            )
+        else:
+            body = (
+                "    bag = x.attributes.get(category, M).get(key, E)\n"
+                "    if len(bag) != 1:\n        return many(bag, x)\n"
+                f"    v = bag[0]\n    decider = {look}\n"
+                f"    return {missing} if decider is None else decider(x)\n"
+            )
+        return codegen.build(f"def decide(x):\n{special}{body}")["decide"]  # type: ignore[no-any-return]
 
     def leaf(self, candidates: list[Candidate], entry: Decider | None) -> Decider:
         """A decider that tests each candidate in turn, what they all share first."""
         shared = [c for c in candidates[0].tests if all(c in other.tests for other in candidates)] if candidates else []
-        writer = _LeafWriter()
+        left = [[c for c in candidate.tests if c not in shared] for candidate in candidates]
+        writer = _LeafWriter([shared, *left])
         if entry:
             writer.lines.append("    if x.special:\n        return entry(x)")
-        if shared and len(candidates) > 1:
-            writer.fetch(shared)
-            writer.lines.append(f"    if not ({writer.all(shared)}):\n        return otherwise")
-        else:
-            shared = []
-        left = [[c for c in candidate.tests if c not in shared] for candidate in candidates]
-        always = False
+        writer.shared(shared)
         for candidate, tests in zip(candidates, left, strict=True):
             answer = writer.codegen.fresh("a")
             writer.codegen.namespace[answer] = candidate.answer
             if not tests:
                 writer.lines.append(f"    return {answer}")
-                always = True
                 break
             writer.fetch(tests)
             writer.lines.append(f"    if {writer.all(tests)}:\n        return {answer}")
-        if not always:
+        else:
             writer.lines.append("    return otherwise")
         writer.codegen.namespace.update(otherwise=self.otherwise, entry=entry)
         return writer.codegen.build("def decide(x):\n" + "\n".join(writer.lines) + "\n")["decide"]  # type: ignore[no-any-return]
@@ -254,57 +268,116 @@ class _Later:
         return self.decider(x)
 
 
-class _LeafWriter:
-    """Writes the body of a leaf: categories and bags are fetched once, into local names, when first needed."""
+class _Spellings(dict[str, int]):
+    """Bits by value in any case; spellings that were met are kept, up to a bound, for registers write codes in one."""
 
-    def __init__(self) -> None:
+    __slots__ = ("folded",)
+
+    def __init__(self, folded: dict[str, int]) -> None:
+        super().__init__(folded)
+        self.folded = folded
+
+    def __missing__(self, value: str) -> int:
+        bits = self.folded.get(value.lower(), 0)
+        if len(self) < _SPELLINGS and len(value) <= 32:
+            self[value] = bits
+        return bits
+
+
+class _LeafWriter:
+    """Writes the body of a leaf: each bag is fetched once, when first needed.
+
+    Where rules compare an attribute without case (roles, above all), the values are looked up once, and each test has
+    a bit in the number that comes of it.
+    """
+
+    def __init__(self, rules: list[list[Conjunct]]) -> None:
         self.codegen = Codegen()
-        self.lines: list[str] = []
+        self.lines = ["    a = x.attributes"]
         self.categories: dict[str, str] = {}
-        self.folded: dict[Compared, str] = {}
+        self.found: dict[Compared, str] = {}
+        self.bits: dict[Compared, dict[frozenset[Any], int]] = {}
+        for conjuncts_of_rule in rules:
+            for test in _members(conjuncts_of_rule):
+                if test.compared.fold:
+                    bits = self.bits.setdefault(test.compared, {})
+                    bits.setdefault(test.values, 1 << len(bits))
+
+    def shared(self, tests: list[Conjunct]) -> None:
+        """What every rule of the leaf asks for, first; a request without such an attribute needs no look at a rule."""
+        if not tests:
+            return
+        plain = [t for c in tests if (t := only_member(c)) is not None and not t.compared.fold]
+        if plain:
+            self.lines.append("    try:")
+            for test in plain:
+                compared = test.compared
+                category = self.categories.get(compared.category)
+                if category is None:
+                    category = self.categories[compared.category] = self.codegen.fresh("c")
+                    self.lines.append(f"        {category} = a[{self.codegen.constant(compared.category)}]")
+                name = self.codegen.fetched[compared.category, compared.key] = self.codegen.fresh("b")
+                key = self.codegen.constant(compared.key)
+                self.lines.append(f"        {name} = {category}[{key}]")
+            self.lines.append("    except KeyError:\n        return otherwise")
+        self.fetch(tests)
+        self.lines.append(f"    if not ({self.all(tests)}):\n        return otherwise")
 
     def fetch(self, tests: list[Conjunct]) -> None:
         """Fetch the bags that membership tests look at."""
-        for conjunct in tests:
-            for alternative in conjunct:
-                for test in alternative:
-                    if isinstance(test, Member):
-                        self.bag(test.compared)
+        for test in _members(tests):
+            self.bag(test.compared)
 
     def bag(self, compared: Compared) -> str:
+        """The local name of a bag, or of the bits found for its values."""
         place = (compared.category, compared.key)
         name = self.codegen.fetched.get(place)
         if name is None:
+            name = self.codegen.fetched[place] = self.codegen.fresh("b")
             category = self.categories.get(compared.category)
             if category is None:
-                category = self.categories[compared.category] = self.codegen.fresh("c")
-                if len(self.categories) == 1:
-                    self.lines.append("    a = x.attributes")
-                self.lines.append(f"    {category} = a.get({self.codegen.constant(compared.category)}, M)")
-            name = self.codegen.fetched[place] = self.codegen.fresh("b")
+                category = f"a.get({self.codegen.constant(compared.category)}, M)"
             self.lines.append(f"    {name} = {category}.get({self.codegen.constant(compared.key)}, E)")
         if not compared.fold:
             return name
-        lower = self.folded.get(compared)
-        if lower is None:
-            lower = self.folded[compared] = self.codegen.fresh("l")
-            self.lines.append(f"    {lower} = ({name}[0].lower(),) if len({name}) == 1 else [*map(lower, {name})]")
-            self.codegen.namespace["lower"] = str.lower
-        return lower
+        found = self.found.get(compared)
+        if found is None:
+            found = self.found[compared] = self.codegen.fresh("n")
+            known: dict[Any, int] = {}
+            for values, bit in self.bits[compared].items():
+                for value in values:
+                    known[value] = known.get(value, 0) | bit
+            table = self.codegen.constant(_Spellings(known))
+            self.lines.append(f"    {found} = 0\n    for v in {name}:\n        {found} |= {table}[v]")
+        return found
 
     def all(self, tests: list[Conjunct]) -> str:
+        """Source for whether all tests hold."""
         return " and ".join(self.conjunct(c) for c in tests)
 
     def conjunct(self, conjunct: Conjunct) -> str:
+        """Source for whether an alternative holds."""
         alternatives = [" and ".join(self.test(t) for t in alternative) for alternative in conjunct]
         return alternatives[0] if len(alternatives) == 1 else f"({' or '.join(f'({a})' for a in alternatives)})"
 
     def test(self, test: Any) -> str:
+        """Source for one test."""
         if isinstance(test, Member):
             bag = self.bag(test.compared)
+            if test.compared.fold:
+                return f"{bag} & {self.bits[test.compared][test.values]}"
             if len(test.values) == 1:
                 return f"{self.codegen.constant(next(iter(test.values)))} in {bag}"
             return f"not {self.codegen.constant(test.values)}.isdisjoint({bag})"
         code: Code = self.codegen.match(test) if isinstance(test, Match) else self.codegen.expression(test)
         assert not code.fails
         return code.source
+
+
+def _members(tests: list[Conjunct]) -> Iterator[Member]:
+    """The membership tests inside of tests."""
+    for conjunct in tests:
+        for alternative in conjunct:
+            for test in alternative:
+                if isinstance(test, Member):
+                    yield test

@@ -140,7 +140,6 @@ def _ordinary(asked: _Request, now: dt.datetime | None) -> Request | None:
     """The request that nearly every call is: each category once, plain strings. None when it is not one."""
     if (
         asked.multi_requests is not None
-        or asked.category is not None
         or asked.recipient_subject is not None
         or asked.intermediary_subject is not None
         or asked.codebase is not None
@@ -151,17 +150,28 @@ def _ordinary(asked: _Request, now: dt.datetime | None) -> Request | None:
         return None
     attributes: dict[str, dict[AttributeKey, Bag]] = {}
     echo: tuple[Attribute, ...] = ()
-    for given, category in (
+    parts: list[tuple[_Categories, str]] = [
         (asked.access_subject, names.ACCESS_SUBJECT),
         (asked.resource, names.RESOURCE),
         (asked.action, names.ACTION),
         (asked.environment, names.ENVIRONMENT),
-    ):
-        if given is None:
-            continue
-        if type(given) is not list or len(given) != 1 or given[0].content is not None:
+    ]
+    if asked.category is not None:
+        if type(asked.category) is not list:
             return None
-        listed = given[0].attribute
+        parts += [(c, c.category_id or "") for c in asked.category]
+    for listing, category in parts:
+        if listing is None:
+            continue
+        if isinstance(listing, list):
+            if len(listing) != 1:
+                return None
+            given = listing[0]
+        else:
+            given = listing
+        if given.content is not None or category in attributes or ":" not in category:
+            return None
+        listed = given.attribute
         if type(listed) is not list:
             return None
         attributes[category] = bags = {}

@@ -47,7 +47,7 @@ def attribute_key(attribute_id: str, data_type: str = names.STRING, issuer: str 
     return attribute_id if data_type == names.STRING else (attribute_id, data_type)
 
 
-class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+class Attribute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attribute of a request: values of one data type in their Python form."""
 
     category: str
@@ -106,7 +106,7 @@ class PolicyIdentifier(msgspec.Struct, frozen=True):
     is_set: bool = False
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one request.
 
     `extended` tells the three Indeterminate values apart ("D", "P" or "DP"); the wire shows them as one.

@@ -13,10 +13,13 @@ from havn.engines.xacml.errors import EvaluationError, RequestError
 from havn.engines.xacml.model import Attribute, AttributeKey, Bag, DecisionRequest, Request, Status
 
 
+_SELECTOR: AttributeKey = (names.MULTIPLE_CONTENT_SELECTOR, names.XPATH_EXPRESSION)
+
+
 class CategoryPart:
     """One category of a call: bags ready to be shared by the requests made of it, and what is to be echoed."""
 
-    __slots__ = ("bags", "category", "content", "echo", "error", "id")
+    __slots__ = ("bags", "category", "content", "echo", "error", "id", "plain")
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class CategoryPart:
         self.echo = echo
         self.content = document
         self.error = error
+        self.plain = document is None and error is None and _SELECTOR not in bags
 
 
 def expand(
@@ -59,14 +63,19 @@ def expand(
             if part.id is not None:
                 by_id.setdefault(part.id, []).append(part)
         for reference in references:
-            found = [by_id.get(name, []) for name in reference]
-            if not reference or any(len(named) != 1 for named in found):
+            found: list[Sequence[CategoryPart]] = [by_id.get(name, ()) for name in reference]
+            if not reference or any([len(named) != 1 for named in found]):
                 wrong = [name for name, named in zip(reference, found, strict=True) if len(named) != 1]
                 message = f"no single category has the id {wrong[0]!r}" if wrong else "an empty reference"
                 requests.append(maker.failed(message))
                 continue
-            requests.extend(maker.requests([named[0] for named in found], bounds))
-            _bound(len(requests), bounds)
+            chosen = [named[0] for named in found]
+            single = maker.single(chosen)
+            if single is not None:
+                requests.append(single)
+            else:
+                requests.extend(maker.requests(chosen, bounds))
+                _bound(len(requests), bounds)
     else:
         requests.extend(maker.requests(parts, bounds))
     if not requests:
@@ -87,6 +96,18 @@ class _Maker:
     def failed(self, message: str) -> Request:
         return Request({}, error=Status(names.SYNTAX_ERROR, message))
 
+    def single(self, parts: Sequence[CategoryPart]) -> Request | None:
+        """The request of parts that make only one, as most references do; None when they may make more."""
+        attributes: dict[str, dict[AttributeKey, Bag]] = {}
+        echo: tuple[Attribute, ...] = ()
+        for part in parts:
+            if not part.plain or part.category in attributes:
+                return None
+            attributes[part.category] = part.bags
+            if part.echo:
+                echo += part.echo
+        return Request(attributes, echo=echo, now=self.now, return_policy_ids=self.return_policy_ids)
+
     def requests(self, parts: Sequence[CategoryPart], bounds: limits.Limits) -> list[Request]:
         by_category: dict[str, list[CategoryPart]] = {}
         for part in parts:
@@ -98,7 +119,8 @@ class _Maker:
         for choice in choices:
             count *= len(choice)
         _bound(count, bounds)
-        return [self.request(combination) for combination in itertools.product(*choices)]
+        combinations = itertools.product(*choices)
+        return [self.single(combination) or self.request(combination) for combination in combinations]
 
     def request(self, parts: Sequence[CategoryPart]) -> Request:
         error = next((part.error for part in parts if part.error is not None), None)
@@ -115,8 +137,7 @@ class _Maker:
 
 def _by_content(part: CategoryPart) -> Iterator[CategoryPart]:
     """One part for each node that a multiple content selector selects (profile section 2.2.3)."""
-    selector_key = (names.MULTIPLE_CONTENT_SELECTOR, names.XPATH_EXPRESSION)
-    selectors = part.bags.get(selector_key)
+    selectors = part.bags.get(_SELECTOR)
     if not selectors:
         yield part
         return
@@ -129,7 +150,7 @@ def _by_content(part: CategoryPart) -> Iterator[CategoryPart]:
         failure = EvaluationError(names.SYNTAX_ERROR, str(error))
         yield CategoryPart(part.category, part.bags, echo=part.echo, error=failure)
         return
-    rest = {key: bag for key, bag in part.bags.items() if key != selector_key}
+    rest = {key: bag for key, bag in part.bags.items() if key != _SELECTOR}
     for node in found:
         if node.key[1] != "element":
             failure = EvaluationError(names.SYNTAX_ERROR, "a multiple content selector must select elements")
