@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from havn.contracts import authorization as contract
@@ -116,7 +117,8 @@ class SnapshotDecisionPoint:
                 if self._reporter is not None:
                     self._reporter.record(
                         Entry(
-                            at=now, subject=who_asks, resource=resources[numbers[0]], action=action, request=request,
+                            at=now, subject=who_asks, resource=_logged(resources, numbers), action=action,
+                            request=request,
                             decision=result.decision, rule=right.id if right is not None else result.rule,
                             policy_version=policy.version, micros=micros, count=len(numbers),
                         )
@@ -154,6 +156,12 @@ def to_outcome(result: Result) -> Outcome:
                     return _REFUSED
                 levels[assignment.category] = max(level, levels.get(assignment.category, level))
     return Outcome(True, levels.get(contract.MINIMUM_LEVEL), levels.get(contract.MINIMUM_LEVEL_ORG))
+
+
+def _logged(resources: Sequence[Resource], numbers: Sequence[int]) -> Resource:
+    """What the log says was acted on: the instance only where it is the only one."""
+    first = resources[numbers[0]]
+    return first if len(numbers) == 1 else msgspec.structs.replace(first, instance_id=None)
 
 
 def _circumstance(resource: Resource, policy: AppPolicy, rights: Sequence[DelegatedRight]) -> _Circumstance:

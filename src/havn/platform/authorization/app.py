@@ -82,9 +82,14 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     reporter = DecisionReporter(LocalSink(log, COMPONENT))
     instances = InstanceLookup(StorageClient(http), signer)
     decisions = DecisionPoint(facts, lambda: ContextHandler(facts, information, instances.facts), reporter, clock=clock)
-    administration = PolicyAdministration(stores.policies)
+    administration = PolicyAdministration(stores.policies, hub.tell)
     delegations = Delegations(
-        stores.delegations, information, decisions, clock=clock, max_depth=settings.max_delegation_depth
+        stores.delegations,
+        information,
+        decisions,
+        clock=clock,
+        max_depth=settings.max_delegation_depth,
+        announce=hub.tell,
     )
 
     @asynccontextmanager
@@ -110,7 +115,9 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
 
     components = callers.components
     retention = Retention(settings.permit_retention_days, settings.refusal_retention_days)
-    instance_api = InstanceDelegationApi(stores.delegations, information, administration, components, clock=clock)
+    instance_api = InstanceDelegationApi(
+        stores.delegations, information, administration, components, clock=clock, announce=hub.tell
+    )
     return create_app(
         [
             Route(f"{BASE}/health", health),

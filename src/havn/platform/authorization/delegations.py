@@ -7,13 +7,13 @@ it on. What was passed on ends with what it came from.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import AttributePair, Delegation, Grant, SubjectFacts, SubjectRef
+from havn.contracts.authorization import AttributePair, Change, Delegation, Grant, SubjectFacts, SubjectRef
 from havn.engines.xacml import Attribute, DecisionRequest, Request
 from havn.guard.principal import Kind, Principal
 from havn.kit.clock import Clock
@@ -42,7 +42,9 @@ class Delegations:
         *,
         clock: Clock,
         max_depth: int,
+        announce: Callable[[Change], None],
     ) -> None:
+        self._announce = announce
         self._store = store
         self._information = information
         self._decisions = decisions
@@ -88,6 +90,7 @@ class Delegations:
             reason=grant.reason,
         )
         await self._store.add(given)
+        self._announce(Change("facts", party_id=given.from_party_id))
         return given
 
     async def revoke(self, id_: str, who: Principal) -> int:
@@ -98,7 +101,9 @@ class Delegations:
         found = await self._get(id_)
         if not await self._concerns(found, who, administering=True):
             raise _not_found()
-        return await self._store.revoke(id_, at=self._clock(), by=_by(who))
+        ended = await self._store.revoke(id_, at=self._clock(), by=_by(who))
+        self._announce(Change("facts", party_id=found.from_party_id))
+        return ended
 
     async def one(self, id_: str, who: Principal) -> Delegation:
         """One delegation, to those it concerns; 404 to everybody else."""

@@ -6,7 +6,7 @@ The app proves itself by its platform token and may only speak of itself; what i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import AttributePair, Delegation, Receiver
+from havn.contracts.authorization import AttributePair, Change, Delegation, Receiver
 from havn.engines.app_policy.reading import rules
 from havn.guard.platform_token import Caller, PlatformTokenVerifier, require_caller
 from havn.kit.clock import Clock
@@ -81,7 +81,9 @@ class InstanceDelegationApi:
         components: PlatformTokenVerifier,
         *,
         clock: Clock,
+        announce: Callable[[Change], None],
     ) -> None:
+        self._announce = announce
         self._store = store
         self._information = information
         self._administration = administration
@@ -142,6 +144,7 @@ class InstanceDelegationApi:
                     )
                 )  # fmt: skip
             statuses.append(RightStatus(right.resource, right.action, "Delegated" if given else "NotDelegated"))
+        self._announce(Change("facts", party_id=from_party))
         return _answer(asked, resource_id, instance, statuses, good="Delegated")
 
     async def list_(self, request: Request) -> Response:
@@ -188,6 +191,7 @@ class InstanceDelegationApi:
             if id_ is not None:
                 await self._store.revoke(id_, at=self._clock(), by=f"app:{caller.org}/{caller.app}")
             statuses.append(RightStatus(right.resource, right.action, "Revoked" if id_ is not None else "NotRevoked"))
+        self._announce(Change("facts", party_id=from_party))
         return _answer(asked, resource_id, instance, statuses, good="Revoked")
 
     async def revoke_all(self, request: Request) -> Response:
@@ -196,6 +200,7 @@ class InstanceDelegationApi:
         found = await self._in_force(caller, instance)
         for delegation in found:
             await self._store.revoke(delegation.id, at=self._clock(), by=f"app:{caller.org}/{caller.app}")
+            self._announce(Change("facts", party_id=delegation.from_party_id))
         return json_response({"resourceId": resource_id, "instanceId": instance, "revoked": len(found)})
 
     async def _about(self, request: Request) -> tuple[Caller, str, str]:

@@ -8,7 +8,7 @@ from havn.clients.credentials import Credentials
 from havn.clients.storage import StorageClient
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.problem import Problem
-from havn.platform.authorization.context import InstanceFacts
+from havn.platform.authorization.resources import InstanceFacts
 
 _INSTANCE = re.compile(r"[0-9]{1,10}/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

@@ -11,10 +11,12 @@ from havn.contracts.authorization import ACTION, ACTION_ID, DelegatedRight
 from havn.engines.xacml import Decision, DecisionRequest, PolicyError, Request, Result, Status, names
 from havn.guard.evaluation import AppPolicy
 from havn.guard.facts import FactCache
+from havn.guard.pep import Resource
 from havn.guard.reporting import DecisionReporter, Entry
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
-from havn.platform.authorization.context import Completed, ContextHandler, Unanswerable
+from havn.platform.authorization.bags import Unanswerable
+from havn.platform.authorization.context import Completed, ContextHandler
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -36,6 +38,9 @@ class Answer(msgspec.Struct, frozen=True):
     def results(self) -> list[Result]:
         """The results alone."""
         return [entry.result for entry in self.decided]
+
+
+_Outcome = tuple[str, Resource, str, Decision, str | None]
 
 
 class DecisionPoint:
@@ -104,22 +109,21 @@ class DecisionPoint:
         )
         micros = max(1, (time.perf_counter_ns() - started) // 1000 // len(group))
         decided = []
+        outcomes: dict[_Outcome, list[Completed]] = {}
         for entry, (result, right) in zip(group, results, strict=True):
             decided.append(Decided(result, entry, policy, right))
+            rule = right.id if right is not None else result.rule
+            key = (entry.subject, _without_instance(entry.resource), _action(entry.request), result.decision, rule)
+            outcomes.setdefault(key, []).append(entry)
+        # One line in the log for each distinct outcome; the instance where it is the only one.
+        for (subject, place, action, decision, rule), entries in outcomes.items():
             self._reporter.record(
                 Entry(
-                    at=now,
-                    subject=entry.subject,
-                    resource=entry.resource,
-                    action=_action(entry.request),
-                    request=entry.request,
-                    decision=result.decision,
-                    rule=right.id if right is not None else result.rule,
-                    policy_version=policy.version,
-                    micros=micros,
-                    count=1,
+                    at=now, subject=subject, resource=entries[0].resource if len(entries) == 1 else place,
+                    action=action, request=entries[0].request, decision=decision, rule=rule,
+                    policy_version=policy.version, micros=micros, count=len(entries),
                 )
-            )
+            )  # fmt: skip
         return decided
 
     @staticmethod
@@ -132,6 +136,10 @@ class DecisionPoint:
             ],
             fault=True,
         )
+
+
+def _without_instance(place: Resource) -> Resource:
+    return Resource(place.org, place.app, place.party_id, None, place.task, place.end_event)
 
 
 def _action(request: Request) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -63,7 +64,10 @@ class InformationPoint:
     async def resolve(self, subject: SubjectRef) -> Who | None:
         """Who is meant; None when there is no such user or party."""
         if subject.system_user_id is not None:
-            return Who(system_user_id=subject.system_user_id)
+            try:
+                return Who(system_user_id=str(UUID(subject.system_user_id)))
+            except ValueError:
+                return None
         if subject.user_id is not None and subject.party_id is not None:
             return Who(subject.user_id, subject.party_id)
         if subject in self._users:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 
 import msgspec
 
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import AttributePair, PolicyFinding, PolicyVersion, Published
+from havn.contracts.authorization import AttributePair, Change, PolicyFinding, PolicyVersion, Published
 from havn.engines.app_policy.reading import Grant, levels, rules
 from havn.engines.app_policy.roles import KNOWN_ROLES
 from havn.engines.xacml import PolicyError, Surroundings, compile_policy, lint, load_policy
@@ -27,8 +28,10 @@ _APP = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 class PolicyAdministration:
     """Publishes policies after reading them as the decision point will."""
 
-    def __init__(self, store: PolicyStore) -> None:
+    def __init__(self, store: PolicyStore, announce: Callable[[Change], None]) -> None:
         self._store = store
+        # Other replicas hear it from the database; this one must not decide by the old version even once more.
+        self._announce = announce
 
     async def publish(
         self, org: str, app: str, xml: bytes, *, by: str, release: str | None = None, activate: bool = True
@@ -49,6 +52,7 @@ class PolicyAdministration:
             )
         digest = hashlib.sha256(xml).hexdigest()
         version = await self._store.publish(org, app, xml, digest, by=by, release=release, activate=activate)
+        self._announce(Change("policy", org, app))
         return Published(version, findings)
 
     async def activate(self, org: str, app: str, version: int, *, by: str, reason: str | None) -> PolicyVersion:
@@ -57,6 +61,7 @@ class PolicyAdministration:
         found = await self._store.activate(org, app, version, by=by, reason=reason)
         if found is None:
             raise Problem(404, f"{org}/{app} has no policy version {version}.", code="policy_version_not_found")
+        self._announce(Change("policy", org, app))
         return found
 
     async def versions(self, org: str, app: str) -> list[PolicyVersion]:
