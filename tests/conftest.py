@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,18 +31,33 @@ def cases() -> Path:
     return folder
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder that PostgreSQL can enter too, which runs as another account when we are root.
+
+    Not below pytest's own, which is private, and made private again by every other run of pytest.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="havn-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[EmbeddedPostgres]:
     """A real PostgreSQL for this test process."""
-    folder = tmp_path_factory.mktemp("pg")
-    # pytest's folders are private to their user; the server may run as another.
-    for place in (folder, *folder.parents):
-        if place.owner() == Path.home().owner() and not place.stat().st_mode & 0o001:
-            place.chmod(0o711)
-    server = EmbeddedPostgres(folder, durable=False)
-    server.start()
-    yield server
-    server.stop()
+    with open_folder() as folder:
+        server = EmbeddedPostgres(folder, durable=False)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def state_folder() -> Iterator[Path]:
+    """Where a platform of this module may keep its state."""
+    with open_folder() as folder:
+        yield folder / ".havn"
 
 
 MakeDatabase = Callable[[str], Awaitable[str]]

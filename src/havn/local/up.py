@@ -76,7 +76,9 @@ class LocalPlatform:
             await self._start()
         except BaseException as error:
             await self.stop()
-            if isinstance(error, StateError | SecretsError | PostgresError | migrations.MigrationError | StartFailed):
+            if isinstance(error, StartFailed):
+                raise UpError(f"A part of the platform did not start: {error}. See {self.state.logs}.") from error
+            if isinstance(error, StateError | SecretsError | PostgresError | migrations.MigrationError):
                 raise UpError(str(error)) from error
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise UpError(

@@ -48,7 +48,9 @@ def match(
 
 def target(*any_ofs: list[list[str]]) -> str:
     """A target from AnyOf, each a list of AllOf, each a list of matches."""
-    inner = "".join("<AnyOf>" + "".join(f"<AllOf>{''.join(a)}</AllOf>" for a in any_of) + "</AnyOf>" for any_of in any_ofs)
+    inner = "".join(
+        "<AnyOf>" + "".join(f"<AllOf>{''.join(a)}</AllOf>" for a in any_of) + "</AnyOf>" for any_of in any_ofs
+    )
     return f"<Target>{inner}</Target>"
 
 
@@ -133,6 +135,21 @@ def x() -> Any:
     """The builders, by name."""
     built: dict[str, Callable[..., Any]] = {
         f.__name__: f
-        for f in (value, designator, match, target, apply, duty, rule, policy, policy_set, load, compiled, subject, request, evaluated)
+        for f in (
+            value,
+            designator,
+            match,
+            target,
+            apply,
+            duty,
+            rule,
+            policy,
+            policy_set,
+            load,
+            compiled,
+            subject,
+            request,
+            evaluated,
+        )
     }
     return SimpleNamespace(**built)

@@ -41,7 +41,9 @@ def rules(draw: st.DrawFn) -> tuple[str, Any, str | None, str | None]:
 
 policies = st.tuples(
     st.lists(rules(), max_size=14),
-    st.sampled_from(["deny-overrides", "permit-overrides", "deny-unless-permit", "permit-unless-deny", "first-applicable"]),
+    st.sampled_from(
+        ["deny-overrides", "permit-overrides", "deny-unless-permit", "permit-unless-deny", "first-applicable"]
+    ),
     st.one_of(st.just([]), targets),
     st.booleans(),
 )
@@ -125,7 +127,9 @@ def test_a_policy_decides_as_the_walk_over_it(x: Any, drawn: Any, requests: Any)
 @COMMON
 @given(
     st.lists(policies, min_size=1, max_size=6),
-    st.sampled_from(["deny-overrides", "permit-overrides", "only-one-applicable", "first-applicable", "deny-unless-permit"]),
+    st.sampled_from(
+        ["deny-overrides", "permit-overrides", "only-one-applicable", "first-applicable", "deny-unless-permit"]
+    ),
     st.lists(bags, min_size=1, max_size=4),
 )
 def test_a_policy_set_decides_as_the_walk_over_it(x: Any, drawn: Any, combining: str, requests: Any) -> None:

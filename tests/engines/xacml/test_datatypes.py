@@ -106,7 +106,9 @@ def test_a_datetime_is_written_as_python_writes_it(moment: Any) -> None:
     written = str(temporal.from_datetime(moment))
     again = datatypes.parse(names.DATE_TIME, written)
     assert again == temporal.from_datetime(moment)
-    assert written.startswith(moment.strftime("%m-%dT%H:%M:%S").rjust(5)) or moment.strftime("-%m-%dT%H:%M:%S") in written
+    assert (
+        written.startswith(moment.strftime("%m-%dT%H:%M:%S").rjust(5)) or moment.strftime("-%m-%dT%H:%M:%S") in written
+    )
 
 
 @given(st.integers(-400_000_000, 400_000_000))

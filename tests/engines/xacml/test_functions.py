@@ -169,7 +169,11 @@ def _generated() -> list[tuple[str, list[str], Any]]:
             (f"{kind}-intersection", [f"{kind}*:{a};{b};{a}", f"{kind}*:{again}"], [_written(kind, a)]),
             (f"{kind}-at-least-one-member-of", [f"{kind}*:{a}", f"{kind}*:{b};{again}"], True),
             (f"{kind}-at-least-one-member-of", [f"{kind}*:{a}", f"{kind}*:{b}"], False),
-            (f"{kind}-union", [f"{kind}*:{a}", f"{kind}*:{b};{again}", f"{kind}*:"], [_written(kind, a), _written(kind, b)]),
+            (
+                f"{kind}-union",
+                [f"{kind}*:{a}", f"{kind}*:{b};{again}", f"{kind}*:"],
+                [_written(kind, a), _written(kind, b)],
+            ),
             (f"{kind}-subset", [f"{kind}*:{again}", f"{kind}*:{b};{a}"], True),
             (f"{kind}-subset", [f"{kind}*:{a};{b}", f"{kind}*:{a}"], False),
             (f"{kind}-set-equals", [f"{kind}*:{a};{b};{a}", f"{kind}*:{b};{again}"], True),

@@ -1,4 +1,4 @@
-"""A storage process for tests that kill it: `python serve.py PORT DATABASE_URL BLOBS_FOLDER`, keys on standard input."""
+"""A storage process for tests that kill it: `python serve.py PORT DATABASE_URL BLOBS_FOLDER`, keys on stdin."""
 
 from __future__ import annotations
 

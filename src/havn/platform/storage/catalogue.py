@@ -33,13 +33,12 @@ class Catalogue:
             raise not_found("application")
         return application
 
-    async def require(self, org: str, app: str) -> Application:
-        """The application as it is now; 404 when it is unknown."""
+    async def require_version(self, org: str, app: str) -> int:
+        """The version of the metadata now in force; 404 when the application is unknown."""
         version = await applications.version(self._database, org, app)
-        application = None if version is None else await self._at(org, app, version)
-        if application is None:
+        if version is None:
             raise not_found("application")
-        return application
+        return version
 
     async def _at(self, org: str, app: str, version: int) -> Application | None:
         kept = self._kept.get((org, app))

@@ -20,6 +20,7 @@ from havn.platform.storage import conditions
 from havn.platform.storage.access import not_found
 from havn.platform.storage.conditions import LockToken, Versions
 from havn.platform.storage.store import Connection, Database, instances
+from havn.platform.storage.store.instances import NewInstance, to_new
 from havn.platform.storage.store.rows import Stored
 
 T = TypeVar("T")
@@ -53,6 +54,10 @@ class Changes:
         if stored is None:
             raise not_found()
         return stored
+
+    def made(self, new: NewInstance, application_version: int) -> Stored:
+        """The instance that `new` has become."""
+        return to_new(new, self._links, application_version)
 
     async def run(
         self,

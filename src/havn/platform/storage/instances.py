@@ -85,7 +85,7 @@ class Instances:
             raise Problem(400, "instanceOwner.partyId must be the owner's party id.", code="party_id_missing")
         party = int(owner.party_id or 0)
         require_audience(principal, org)
-        await self._catalogue.require(org, app)
+        application_version = await self._catalogue.require_version(org, app)
         await self._access.instantiate(principal, org, app, party)
         by, request = principal.performed_by(), f"instance {org}/{app} {party}"
         if key is not None and (made := await self._replayed(by, key, request)):
@@ -116,7 +116,7 @@ class Instances:
             if key is not None and (made := await self._replayed(by, key, request)):
                 return made
             raise
-        return await self._changes.find(guid)
+        return self._changes.made(new, application_version)
 
     async def _replayed(self, by: str, key: str, request: str) -> Stored | None:
         found = await instances.replayed(self._changes.database, by, key)

@@ -25,6 +25,8 @@ _SILENT = frozenset(
 )  # fmt: skip
 _CONTAINERS = frozenset({"Group", "Accordion", "AccordionGroup", "Tabs", "Cards", "Grid", "ButtonGroup"})
 MAX_COLUMNS = 6
+_ADDRESS = {"nb": "Adresse", "nn": "Adresse", "en": "Address"}
+"""An address seldom has a title of its own: its lines have theirs."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -199,7 +201,7 @@ def label(node: Node) -> str:
         found = node.text(name)
         if found:
             return markdown.plain(found)
-    return ""
+    return _ADDRESS.get(node.state.surroundings.language, _ADDRESS["nb"]) if node.type == "Address" else ""
 
 
 def is_list(node: Node) -> bool:

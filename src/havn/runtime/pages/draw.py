@@ -367,6 +367,20 @@ class Draw:
         """The attachments of an upload component."""
         return display.attached(node)
 
+    def size(self, element: Element) -> str:
+        """How large an attachment is."""
+        size, unit = float(element.size), "B"
+        for larger in ("kB", "MB", "GB"):
+            if size < 1000:
+                break
+            size, unit = size / 1000, larger
+        decimals = formatting.NumberFormat(scale=1 if size < 10 and unit != "B" else 0, decimal=self._decimal)
+        return f"{decimals.write(round(size, 1))}{formatting.NBSP}{unit}"
+
+    @property
+    def _decimal(self) -> str:
+        return "." if self.language == "en" else ","
+
     def number(self, node: Node, name: str, default: int) -> int:
         """A property that is a whole number."""
         value = node.prop(name)

@@ -148,16 +148,17 @@ class _Drawing:
         for node in self.view.state.walk():
             if node.component.page == self.view.page.name:
                 names.setdefault(node.id, node)
+        # In the order of the page: the first link is the first thing to mend.
+        order = {node_id: place for place, node_id in enumerate(names)}
+        found = sorted(self.view.feedback.fields.items(), key=lambda item: order.get(item[0].partition(".")[0], 0))
         entries = []
-        for name, messages in self.view.feedback.fields.items():
+        for name, messages in found:
             about = names.get(name.partition(".")[0])
-            if about is None or not any(message.kind == "danger" for message in messages):
+            if about is None:
                 continue
+            anchor = name if name in self.draw.fields else about.id
             label = self.draw.name(about)
-            for message in messages:
-                if message.kind == "danger":
-                    anchor = name if name in self.draw.fields else about.id
-                    entries.append(Entry(said(label, message.text), f"#{anchor}"))
+            entries += [Entry(said(label, m.text), f"#{anchor}") for m in messages if m.kind == "danger"]
         return entries
 
     def _alerts(self) -> Part:

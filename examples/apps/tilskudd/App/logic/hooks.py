@@ -51,7 +51,7 @@ def amounts(ctx: InstanceContext, model: dict[str, Any]) -> list[Issue]:
     money = model.get("okonomi") or {}
     wanted, highest = money.get("soknadsbelop"), money.get("hoyesteTilskudd") or 0
     if wanted and wanted > highest:
-        issues.append(error("okonomi.soknadsbelop", "feil.for-mye", highest=f"{highest:,}".replace(",", " ")))
+        issues.append(error("okonomi.soknadsbelop", "feil.for-mye", highest=f"{highest:,}".replace(",", "\u00a0")))
     if money.get("utgifter") and money.get("underskudd") == 0:
         issues.append(warning("okonomi.inntekter", "advarsel.overskudd"))
     account = money.get("kontonummer")

@@ -10,11 +10,13 @@ import msgspec
 
 from havn.contracts.storage import (
     CompleteConfirmation,
+    Instance,
     InstanceEvent,
     InstanceOwner,
     InstanceStatus,
     ProcessState,
     ReadStatus,
+    ResourceLinks,
     Substatus,
 )
 from havn.platform.storage.store import Queries
@@ -118,6 +120,29 @@ def insert_arguments(new: NewInstance) -> tuple[object, ...]:
         new.key,
         new.request,
     )
+
+
+def to_new(new: NewInstance, links: str, application_version: int) -> Stored:
+    """What `find` would give for `new` once it is written."""
+    instance_id = f"{new.party}/{new.guid}"
+    instance = Instance(
+        id=instance_id,
+        instance_owner=new.owner,
+        app_id=f"{new.org}/{new.app}",
+        org=new.org,
+        self_links=ResourceLinks(platform=f"{links}/instances/{instance_id}"),
+        due_before=new.due_before,
+        visible_after=new.visible_after,
+        process=new.process,
+        status=new.status,
+        data_values=new.data_values,
+        created=new.stamp.at,
+        created_by=new.stamp.by,
+        last_changed=new.stamp.at,
+        last_changed_by=new.stamp.by,
+        version=1,
+    )
+    return Stored(instance, new.guid, new.org, new.app, new.party, 1, application_version, None)
 
 
 async def set_process(queries: Queries, guid: str, process: ProcessState, stamp: Stamp) -> None:
