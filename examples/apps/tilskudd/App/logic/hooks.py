@@ -52,7 +52,7 @@ def amounts(ctx: InstanceContext, model: dict[str, Any]) -> list[Issue]:
     wanted, highest = money.get("soknadsbelop"), money.get("hoyesteTilskudd") or 0
     if wanted and wanted > highest:
         issues.append(error("okonomi.soknadsbelop", "feil.for-mye", highest=f"{highest:,}".replace(",", "\u00a0")))
-    if money.get("utgifter") and money.get("underskudd") == 0:
+    if money.get("sumUtgifter") and money.get("underskudd") == 0:
         issues.append(warning("okonomi.inntekter", "advarsel.overskudd"))
     account = money.get("kontonummer")
     if account and not _mod11(account, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)):
