@@ -67,11 +67,17 @@ class DevSessions:
         self._access = access
         self._environ = environ
         self._run = run
-        self._open: set[AppId] = set()
+        self._open: dict[AppId, asyncio.Task[None]] = {}
 
     def routes(self) -> list[Route]:
         """The one route."""
         return [Route("/api/v1/dev", self._start, methods=["POST"])]
+
+    async def stop(self) -> None:
+        """End every session."""
+        for working in self._open.values():
+            working.cancel()
+        await asyncio.gather(*self._open.values(), return_exceptions=True)
 
     async def _start(self, request: Request) -> Response:
         await self._access.operator(request)
@@ -85,7 +91,6 @@ class DevSessions:
 
     async def _session(self, folder: Path, id_: AppId) -> AsyncGenerator[bytes, None]:
         """Run the app until the client leaves; what it writes, and what happens to it, a JSON object a line."""
-        self._open.add(id_)
         events: asyncio.Queue[DevEvent] = asyncio.Queue(10_000)
 
         def tell(kind: str, text: str) -> None:
@@ -93,6 +98,8 @@ class DevSessions:
                 events.put_nowait(DevEvent(kind=kind, text=text))
 
         working = asyncio.create_task(self._work(folder, id_, tell))
+        self._open[id_] = working
+        working.add_done_callback(lambda _: self._open.pop(id_))
         try:
             while not working.done() or not events.empty():
                 try:
@@ -103,9 +110,8 @@ class DevSessions:
                     event = DevEvent(kind="alive", text="")
                 yield msgspec.json.encode(event) + b"\n"
         finally:
+            # Not waited for: when the client leaves, whatever is awaited here is cancelled too, clearing up and all.
             working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-            self._open.discard(id_)
 
     async def _work(self, folder: Path, id_: AppId, tell: Callable[[str, str], None]) -> None:
         began = time.perf_counter()

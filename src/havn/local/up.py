@@ -176,6 +176,7 @@ class LocalPlatform:
             environ=self._environ,
             run=state.run,
         )
+        self._stack.push_async_callback(dev.stop)
         await self.console.start([Route("/api/v1/machine", self._machine), *dev.routes()])
         reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
         publish(state.folder, reach)
