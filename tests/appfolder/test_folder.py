@@ -121,13 +121,13 @@ def test_options_are_found_in_any_case_and_keep_their_kind_of_value(app: Any) ->
     assert AppFolder.read(app.write()).options("other") is None
 
 
-def test_helm_values_and_outbound_rules_are_kept_as_data(app: Any) -> None:
+def test_helm_values_and_outbound_rules_are_read(app: Any) -> None:
     app.set("deployment/values.yaml", "deployment:\n  replicaCount: 2\n  autoscaling:\n    enabled: true\n")
     app.set("deployment/egress.yaml", "allow:\n  - host: data.example.no\n")
     found = AppFolder.read(app.write())
     assert found.values.deployment["replicaCount"] == 2
     assert found.egress is not None
-    assert found.egress.raw == {"allow": [{"host": "data.example.no"}]}
+    assert [rule.host for rule in found.egress.allow] == ["data.example.no"]
 
 
 def test_the_hooks_module_is_found(app: Any) -> None:

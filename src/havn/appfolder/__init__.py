@@ -4,7 +4,7 @@
 Both shapes are read: `ui/layout-sets.json` with a folder per set (version 8), and `ui/<taskId>/` (version 9).
 """
 
-from havn.appfolder.deployment import EgressFile, HelmValues
+from havn.appfolder.deployment import HelmValues
 from havn.appfolder.findings import AppFolderError, Finding, Severity
 from havn.appfolder.folder import AppFolder
 from havn.appfolder.ids import AppId
@@ -20,7 +20,6 @@ __all__ = [
     "AppSettings",
     "Calculation",
     "Component",
-    "EgressFile",
     "Finding",
     "Footer",
     "FooterItem",

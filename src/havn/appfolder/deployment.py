@@ -1,4 +1,4 @@
-"""`deployment/values.yaml` (what a Helm chart is told) and `deployment/egress.yaml` (what the app may reach)."""
+"""The folder `deployment/`: reading its YAML with places, and `values.yaml`, what a Helm chart is told."""
 
 from __future__ import annotations
 
@@ -23,12 +23,6 @@ class HelmValues(msgspec.Struct, frozen=True, kw_only=True):
         """The values of the app's deployment."""
         found = self.raw.get("deployment", self.raw)
         return found if isinstance(found, Mapping) else {}
-
-
-class EgressFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The outbound rules as the file has them; their meaning belongs to the egress proxy."""
-
-    raw: Mapping[str, Any] = {}
 
 
 class YamlPlaces(msgspec.Struct, frozen=True):
@@ -104,9 +98,3 @@ def read_values(files: Files) -> HelmValues:
     """`deployment/values.yaml`; empty when there is none."""
     found = read_yaml(files, file_for(files, "values.yaml"))
     return HelmValues(raw=found.value if found and isinstance(found.value, dict) else {})
-
-
-def read_egress(files: Files) -> EgressFile | None:
-    """`deployment/egress.yaml`, when there is one."""
-    found = read_yaml(files, file_for(files, "egress.yaml"))
-    return EgressFile(raw=found.value) if found and isinstance(found.value, dict) else None

@@ -11,7 +11,8 @@ import msgspec
 
 from havn.appfolder import deployment, layouts, options, rules, settings
 from havn.appfolder.decoding import decode, error_path, error_text
-from havn.appfolder.deployment import EgressFile, HelmValues
+from havn.appfolder.deployment import HelmValues
+from havn.appfolder.egress import read as read_egress
 from havn.appfolder.files import Files, mapping
 from havn.appfolder.findings import AppFolderError, Finding
 from havn.appfolder.ids import AppId, is_file_id
@@ -21,6 +22,7 @@ from havn.appfolder.rules import Calculation, ModelRules, Prefill, ValidationRul
 from havn.appfolder.settings import AppSettings
 from havn.contracts.storage import Application, DataType, TextResource
 from havn.engines import process as bpmn
+from havn.engines.egress_policy import EgressPolicy
 from havn.engines.process import Process
 
 HOOKS = "logic/hooks.py"
@@ -48,7 +50,7 @@ class AppFolder(msgspec.Struct, frozen=True, kw_only=True):
     footer: Footer
     settings: AppSettings
     values: HelmValues
-    egress: EgressFile | None
+    egress: EgressPolicy | None
     hooks_module: Path | None
     schemas: Mapping[str, bytes]
     """JSON Schema of each form data type."""
@@ -274,7 +276,7 @@ def _read(files: Files, environment: str) -> AppFolder:
     option_lists = read_options(files)
     schemas, model_rules = read_models(files, metadata) if metadata is not None else ({}, {})
     app_settings = read_settings(files, environment)
-    values, egress = deployment.read_values(files), deployment.read_egress(files)
+    values, egress = deployment.read_values(files), read_egress(files)
     footer = layouts.read_footer(files)
     errors = [finding for finding in files.findings if finding.severity == "error"]
     if errors or metadata is None or own_id is None or process is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from havn.appfolder import deployment
+from havn.appfolder import deployment, egress
 from havn.appfolder.checks.subject import Subject
 from havn.appfolder.decoding import error_path, error_text
 from havn.appfolder.files import mapping
@@ -99,7 +99,7 @@ def settings(subject: Subject) -> None:
 
 
 def values(subject: Subject) -> None:
-    """Report Helm values that are not honoured, and outbound rules that are no object."""
+    """Report Helm values that are not honoured, and outbound rules that cannot be put in force."""
     file = deployment.file_for(subject.files, "values.yaml")
     found = deployment.read_yaml(subject.files, file)
     if found is not None and found.value is not None:
@@ -107,10 +107,7 @@ def values(subject: Subject) -> None:
             subject.files.report("error", "deployment.invalid", "Helm values are an object.", file, (1, 1))
         else:
             _ignored(subject, file, found.value, found)
-    egress = deployment.file_for(subject.files, "egress.yaml")
-    rules = deployment.read_yaml(subject.files, egress)
-    if rules is not None and rules.value is not None and not isinstance(rules.value, dict):
-        subject.files.report("error", "deployment.invalid", "Outbound rules are an object.", egress, (1, 1))
+    egress.read(subject.files)
 
 
 def _ignored(subject: Subject, file: str, value: Any, found: deployment.YamlPlaces) -> None:
