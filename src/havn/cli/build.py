@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def build(
     path: Path = Path(),
+    /,
     *,
     as_: AsOption = None,
     registry: Annotated[Path | None, Parameter(name="--registry")] = None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from havn.appfolder import Finding
 
 
-def check(path: Path = Path(), *, as_: AsOption = None, json_: JsonOption = False) -> None:
+def check(path: Path = Path(), /, *, as_: AsOption = None, json_: JsonOption = False) -> None:
     """Read a whole app folder and report every problem; exit code 1 when there is an error.
 
     Parameters

@@ -24,6 +24,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 def deploy(
     what: str,
+    /,
     *,
     env: EnvOption = LOCAL,
     release: Annotated[str | None, Parameter(name=["--release", "-r"])] = None,
@@ -65,7 +66,7 @@ def deploy(
 
 
 def scale(
-    what: str, replicas: int, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    what: str, replicas: int, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
 ) -> None:
     """Change the number of an app's replicas.
 
@@ -88,6 +89,7 @@ def scale(
 
 def rollback(
     what: str,
+    /,
     *,
     env: EnvOption = LOCAL,
     to: Annotated[int | None, Parameter(name="--to")] = None,
@@ -114,7 +116,13 @@ def rollback(
 
 
 def undeploy(
-    what: str, *, env: EnvOption = LOCAL, yes: YesOption = False, state: StateOption = None, json_: JsonOption = False
+    what: str,
+    /,
+    *,
+    env: EnvOption = LOCAL,
+    yes: YesOption = False,
+    state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Stop an app and take it away, after showing what that means. Its instances and their data are kept.
 

@@ -15,7 +15,13 @@ from havn.cli.platform import AsOption, StateOption, app_id, control_plane, stat
 
 
 def dev(
-    path: Path = Path(), *, as_: AsOption = None, port: int = 8000, state: StateOption = None, json_: JsonOption = False
+    path: Path = Path(),
+    /,
+    *,
+    as_: AsOption = None,
+    port: int = 8000,
+    state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Run an app from its folder until Ctrl-C; its address leads here meanwhile. Starts a platform when none runs.
 

@@ -17,6 +17,7 @@ _PARTS = ("platform", "ingress", "postgres", "console")
 
 def logs(
     what: str,
+    /,
     *,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
     lines: Annotated[int, Parameter(name=["--lines", "-n"])] = 100,

@@ -15,6 +15,7 @@ from havn.cli.platform import app_id
 
 def new(
     name: str,
+    /,
     *,
     org: Annotated[str, Parameter(name="--org")] = "ttd",
     into: Annotated[Path | None, Parameter(name="--into")] = None,

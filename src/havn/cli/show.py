@@ -64,7 +64,7 @@ def ps(
 
 
 def status(
-    what: str | None = None, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    what: str | None = None, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
 ) -> None:
     """Show one app in full, or without one how the parts of the platform are.
 
@@ -115,7 +115,7 @@ def _status_of_platform(state: Path | None, json_: bool) -> None:
     write(f"{ready} of {len(apps)} apps run as asked; `havn ps` lists them.")
 
 
-def history(what: str, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def history(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
     """List the changes to an app, newest first.
 
     Parameters
