@@ -320,3 +320,28 @@ async def test_nobody_signed_in_is_401_and_never_asked_about(enforcement, platfo
         await enforcement.enforcer.require(ANONYMOUS, place(), "read")
     assert caught.value.status == 401
     assert not (await enforcement.enforcer.decide(ANONYMOUS, place(), ["read"]))["read"].permitted
+
+
+async def test_what_another_replica_writes_is_heard_through_the_database(enforcement, platform, person) -> None:
+    async def may_read() -> bool:
+        return (await enforcement.enforcer.decide(person(KARI), place(), ["read"]))["read"].permitted
+
+    assert await may_read()
+    await platform.sql("insert into policy select org, app, 2, 'x', $1, now(), 'other', null from policy", b"<Broken")
+    await platform.sql("update policy_in_force set version = 2")
+    # A policy that cannot be loaded lets nobody through, and says so as a fault of ours.
+    statuses: list[int] = []
+
+    async def fails() -> bool:
+        try:
+            await may_read()
+        except Problem as problem:
+            statuses.append(problem.status)
+            return True
+        return False
+
+    await becomes(fails, True)
+    assert set(statuses) == {503}
+    await platform.sql("update policy_in_force set version = 1")
+    await becomes(fails, False)
+    assert await may_read()
