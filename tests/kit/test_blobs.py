@@ -6,6 +6,7 @@ A real S3 service can stand in for the object store: set `HAVN_TEST_S3` to a `s3
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -118,3 +119,14 @@ async def test_a_folder_keeps_no_half_files_and_no_empty_folders(tmp_path):
 def test_an_address_of_no_known_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="gopher"):
         open_blobs("gopher://somewhere/x")
+
+
+async def test_writers_and_deleters_of_one_folder_do_not_disturb_each_other(blobs):
+    async def come_and_go(number: int) -> None:
+        for turn in range(20):
+            await blobs.write(f"ttd/shared/{number}", pieces(b"x"))
+            assert await content(blobs, f"ttd/shared/{number}") == b"x", turn
+            await blobs.delete(f"ttd/shared/{number}")
+
+    await asyncio.gather(*(come_and_go(number) for number in range(8)))
+    assert [each async for each in blobs.list()] == []

@@ -216,8 +216,15 @@ async def _pieces(chunks: AsyncIterable[bytes], size: int) -> AsyncIterator[byte
 
 
 def _create(partial: Path) -> IO[bytes]:
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    return partial.open("xb")
+    while True:
+        new = [folder for folder in partial.parents if not folder.exists()]
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        for folder in new:
+            _sync_folder(folder.parent)
+        try:
+            return partial.open("xb")
+        except FileNotFoundError:
+            continue  # somebody has just removed the folder, which was empty until now
 
 
 def _finish(file: IO[bytes], partial: Path, target: Path) -> None:
@@ -226,11 +233,15 @@ def _finish(file: IO[bytes], partial: Path, target: Path) -> None:
     file.close()
     partial.rename(target)
     # The name must survive a power cut too: a committed row may point at it a moment from now.
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _open(path: Path) -> tuple[IO[bytes], int, bytes]:
@@ -269,7 +280,10 @@ def _walk(root: Path, top: Path) -> list[BlobInfo]:
         for name in names:
             path = Path(folder, name)
             if not name.startswith(_PARTIAL):
-                stat = path.stat()
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:
+                    continue  # deleted while we were looking
                 found.append(
                     BlobInfo(
                         path.relative_to(root).as_posix(), stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -245,7 +246,8 @@ class World:
         return answer.json()
 
     def blob_paths(self, root: Path) -> list[str]:
-        return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        found = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
+        return sorted(path.relative_to(root).as_posix() for path in found)
 
 
 @pytest.fixture(scope="session")

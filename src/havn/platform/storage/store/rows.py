@@ -1,6 +1,6 @@
 """From rows to the contract's types and back: the column lists and the only places that know their order."""
 
-# ruff: noqa: S608 - the statements differ by column lists of ours; every value is an argument
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -12,6 +12,7 @@ from havn.contracts.storage import (
     CompleteConfirmation,
     DataElement,
     DeleteStatus,
+    FileScanResult,
     Instance,
     InstanceOwner,
     InstanceStatus,
@@ -28,21 +29,50 @@ i.is_archived, i.archived, i.is_soft_deleted, i.soft_deleted, i.is_hard_deleted,
 i.substatus, i.confirmations, i.presentation_texts, i.data_values, i.created, i.created_by, i.last_changed,
 i.last_changed_by"""
 
-ELEMENT = """
-e.instance_guid, e.guid, e.version, e.data_type, e.filename, e.content_type, e.blob_path, e.size, e.content_hash,
-e.locked, e.is_read, e.file_scan_result, e.is_hard_deleted, e.hard_deleted, e.refs, e.tags, e.user_defined_metadata,
-e.metadata, e.made_from, e.created, e.created_by, e.last_changed, e.last_changed_by"""
+ELEMENT = "row_to_json(e)::text"
+"""A row of data_element, called e. As JSON it is decoded in one go, which costs less than twenty columns one by one."""
 
-ELEMENTS = f"array(select row({ELEMENT}) from data_element e where e.instance_guid = i.guid order by e.created, e.guid)"
-"""The elements of instance `i`, oldest first."""
+ELEMENTS = """(
+    select json_agg(e order by e.created, e.guid)::text from data_element e where e.instance_guid = i.guid)"""
+"""The elements of instance i, oldest first; null when it has none."""
 
 _owner = msgspec.json.Decoder(InstanceOwner)
 _process = msgspec.json.Decoder(ProcessState)
 _substatus = msgspec.json.Decoder(Substatus)
 _confirmations = msgspec.json.Decoder(list[CompleteConfirmation])
 _texts = msgspec.json.Decoder(dict[str, str])
-_entries = msgspec.json.Decoder(list[KeyValueEntry])
-_references = msgspec.json.Decoder(list[Reference])
+
+
+class _ElementRow(msgspec.Struct):
+    """The columns of data_element."""
+
+    instance_guid: str
+    guid: str
+    version: int
+    data_type: str
+    filename: str | None
+    content_type: str
+    blob_path: str
+    size: int
+    content_hash: str
+    locked: bool
+    is_read: bool
+    file_scan_result: FileScanResult
+    is_hard_deleted: bool
+    hard_deleted: datetime | None
+    refs: list[str]
+    tags: list[str]
+    user_defined_metadata: list[KeyValueEntry] | None
+    metadata: list[KeyValueEntry] | None
+    made_from: list[Reference] | None
+    created: datetime
+    created_by: str
+    last_changed: datetime
+    last_changed_by: str
+
+
+_element = msgspec.json.Decoder(_ElementRow)
+_elements = msgspec.json.Decoder(list[_ElementRow])
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -118,7 +148,7 @@ def to_instance(row: Any, links: str) -> Instance:
             substatus=None if substatus is None else _substatus.decode(substatus),
         ),
         complete_confirmations=None if confirmations is None else _confirmations.decode(confirmations),
-        data=[to_element(each, link) for each in elements or ()],
+        data=[] if elements is None else [_to_element(each, link) for each in _elements.decode(elements)],
         presentation_texts=None if texts is None else _texts.decode(texts),
         data_values=None if values is None else _texts.decode(values),
         created=created,
@@ -131,34 +161,36 @@ def to_instance(row: Any, links: str) -> Instance:
 
 def to_element(row: Any, link: str) -> DataElement:
     """A row of `ELEMENT`; `link` is the public address of its instance."""
-    (
-        instance, guid, version, data_type, filename, content_type, path, size, content_hash, locked, is_read, scan,
-        is_hard, hard, refs, tags, user_metadata, metadata, made_from, created, created_by, changed, changed_by,
-    ) = row  # fmt: skip
+    return _to_element(_element.decode(row[0]), link)
+
+
+def _to_element(row: _ElementRow, link: str) -> DataElement:
     return DataElement(
-        id=str(guid),
-        instance_guid=str(instance),
-        data_type=data_type,
-        filename=filename,
-        content_type=content_type,
-        blob_storage_path=path,
-        self_links=ResourceLinks(platform=f"{link}/data/{guid}"),
-        size=size,
-        content_hash=content_hash,
-        locked=locked,
-        refs=refs,
-        is_read=is_read,
-        tags=tags,
-        user_defined_metadata=None if user_metadata is None else _entries.decode(user_metadata),
-        metadata=None if metadata is None else _entries.decode(metadata),
-        delete_status=DeleteStatus(is_hard_deleted=True, hard_deleted=hard) if is_hard else None,
-        file_scan_result=scan,
-        references=None if made_from is None else _references.decode(made_from),
-        created=created,
-        created_by=created_by,
-        last_changed=changed,
-        last_changed_by=changed_by,
-        version=version,
+        id=row.guid,
+        instance_guid=row.instance_guid,
+        data_type=row.data_type,
+        filename=row.filename,
+        content_type=row.content_type,
+        blob_storage_path=row.blob_path,
+        self_links=ResourceLinks(platform=f"{link}/data/{row.guid}"),
+        size=row.size,
+        content_hash=row.content_hash,
+        locked=row.locked,
+        refs=row.refs,
+        is_read=row.is_read,
+        tags=row.tags,
+        user_defined_metadata=row.user_defined_metadata,
+        metadata=row.metadata,
+        delete_status=DeleteStatus(is_hard_deleted=True, hard_deleted=row.hard_deleted)
+        if row.is_hard_deleted
+        else None,
+        file_scan_result=row.file_scan_result,
+        references=row.made_from,
+        created=row.created,
+        created_by=row.created_by,
+        last_changed=row.last_changed,
+        last_changed_by=row.last_changed_by,
+        version=row.version,
     )
 
 

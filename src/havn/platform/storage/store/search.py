@@ -157,7 +157,7 @@ async def page(
         sign = "<" if descending else ">"
         where.add(f"(i.last_changed, i.guid) {sign} ({{0}}, {{1}}::uuid)", after.last_changed, after.guid)
     direction = "desc" if descending else "asc"
-    elements = ELEMENTS if with_elements else "null::record[]"
+    elements = ELEMENTS if with_elements else "null::text"
     where.arguments.append(size)
     rows = await queries.fetch(
         f"select {INSTANCE}, {elements}, a.version, null::bytea"
