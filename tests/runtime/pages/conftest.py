@@ -13,6 +13,14 @@ from lxml import html
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "apps"
 
 
+def parse(text: str) -> Any:
+    """HTML as browsers read it: without the first line break of a text area."""
+    tree = html.fromstring(text)
+    for area in tree.iter("textarea"):
+        area.text = (area.text or "").removeprefix("\n")
+    return tree
+
+
 class Page:
     """One page as loaded; filling in changes what a button will send."""
 
@@ -21,7 +29,7 @@ class Page:
         self.answer = answer
         self.status = answer.status_code
         self.address = answer.url
-        self.tree = html.fromstring(answer.text or "<html></html>")
+        self.tree = parse(answer.text or "<html></html>")
         self.files: list[tuple[str, tuple[str, bytes, str]]] = []
 
     @property
@@ -58,8 +66,7 @@ class Page:
 
     def value(self, label: str) -> Any:
         found = self.field(label)
-        # As browsers do, without the first line break of a text area.
-        return found.value.removeprefix("\n") if found.tag == "textarea" else found.value
+        return found.value
 
     def fill(self, label: str, value: str) -> Page:
         self.field(label).value = value
@@ -129,6 +136,17 @@ class Page:
         target, values, multipart = self.sent(_action=action, _typing=typing)
         page = await self._post(target, values, multipart=multipart, headers={"HX-Request": "true"})
         return page.answer
+
+    def take(self, answer: httpx2.Response) -> dict[str, Any]:
+        """Put the parts of an answer into the page, as script does; gives them by their targets."""
+        assert answer.status_code == 200, answer.text
+        found = {
+            each.get("hx-target")[1:]: each for each in parse(f"<div>{answer.text}</div>").iterfind(".//hx-partial")
+        }
+        for target, part in found.items():
+            old = self.tree.get_element_by_id(target)
+            old.getparent().replace(old, part[0])
+        return found
 
     async def click(self, name: str) -> Page:
         for link in self.tree.iterfind(".//a"):

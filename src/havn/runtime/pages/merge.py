@@ -59,8 +59,10 @@ class Change(msgspec.Struct, frozen=True):
     sent: list[str]
     drawn: str
     """Digest of what the model held when the page was drawn."""
+    told: bool
+    """Whether the page has said that somebody else has changed the field too."""
     override: bool
-    """Whether it counts even if somebody else has changed the field."""
+    """Whether it counts even so."""
 
 
 class Merge:
@@ -90,7 +92,7 @@ class Merge:
             told = bool(seen.told)
             override = told and (posted.explicit or mine != seen.told)
             if mine != seen.drawn or told:
-                change = Change(name, value, sent, seen.drawn, override)
+                change = Change(name, value, sent, seen.drawn, told, override)
                 self.changes.setdefault(place.data_type, []).append(change)
 
     def apply(self, state: State, data_type: str, model: dict[str, Any]) -> tuple[bool, dict[str, Change]]:
@@ -101,7 +103,7 @@ class Merge:
             place = here.get(change.name)
             if place is None or field.same(place.stored, change.value):
                 continue
-            if not change.override and field.digest(place.stored) != change.drawn:
+            if not change.override and (change.told or field.digest(place.stored) != change.drawn):
                 conflicts[change.name] = change
                 continue
             paths.put(model, place.path, change.value)
