@@ -190,6 +190,17 @@ class Wire(asyncio.Protocol):
         if self.gone:
             raise ConnectionEnded
 
+    def hand_over(self, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
+        """Give the connection to `protocol`, paused; returns it with what was read already. This wire is then done."""
+        assert self._transport is not None
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        self._transport.set_protocol(protocol)
+        left = bytes(self.buffer)
+        self.buffer.clear()
+        return self._transport, left
+
     def close(self) -> None:
         """Close once everything written is sent."""
         if self._transport is not None:
