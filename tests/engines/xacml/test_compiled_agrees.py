@@ -1,4 +1,4 @@
-"""Properties: what is compiled and indexed decides as the plain walk over the policy does, for any policy and request."""
+"""Properties: what is compiled and indexed decides as the plain walk over the policy does, whatever is asked."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def test_a_large_policy_is_indexed_and_decides_the_same(x: Any, combining: str) 
     parts = [
         x.rule(
             f"r{n}", "Deny" if n % 7 == 0 else "Permit",
-            x.target([[x.match(f"role{n % 9}", "role", function=IGNORE_CASE)]], [[x.match(f"action{n % 30}", names.ACTION_ID, names.ACTION)]],
+            x.target([[x.match(f"role{n % 9}", "role", function=IGNORE_CASE)]],
+                     [[x.match(f"action{n % 30}", names.ACTION_ID, names.ACTION)]],
                      [[x.match(f"task{n % 5}", "task", names.RESOURCE)]]),
         )
         for n in range(300)

@@ -1,7 +1,9 @@
+# ruff: noqa: E501 - tables read best as lines
 """Data types: what is in their lexical space, what is not, and how values compare and are written."""
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -101,7 +103,7 @@ def test_values_that_differ_are_not_equal(data_type: str, first: str, second: st
     assert datatypes.parse(data_type, first) != datatypes.parse(data_type, second)
 
 
-@given(st.datetimes(timezones=st.just(__import__("datetime").UTC)))
+@given(st.datetimes(timezones=st.just(dt.UTC)))
 def test_a_datetime_is_written_as_python_writes_it(moment: Any) -> None:
     written = str(temporal.from_datetime(moment))
     again = datatypes.parse(names.DATE_TIME, written)

@@ -10,6 +10,7 @@ import pytest
 from havn.engines import xacml
 from havn.engines.xacml import names
 from havn.engines.xacml.content import Content
+from havn.engines.xacml.datatypes import XPathExpression
 
 F3 = "urn:oasis:names:tc:xacml:3.0:function:"
 
@@ -189,7 +190,7 @@ def test_a_selector_gives_the_values_of_nodes(x: Any) -> None:
 def test_a_selector_may_start_from_a_selected_node(x: Any) -> None:
     start = xacml.Attribute(
         category=names.RESOURCE, id="start", data_type=names.XPATH_EXPRESSION,
-        values=(__import__("havn.engines.xacml.datatypes", fromlist=["x"]).XPathExpression("//m:a[2]", names.RESOURCE, (("m", "urn:m"),)),),
+        values=(XPathExpression("//m:a[2]", names.RESOURCE, (("m", "urn:m"),)),),
     )  # fmt: skip
     condition = x.apply("string-is-in", x.value("two"), _selector("text()", context=' ContextSelectorId="start"'))
     assert x.evaluated(condition, start, content={names.RESOURCE: DOCUMENT}).permitted
@@ -250,8 +251,10 @@ def test_a_compiled_policy_tells_what_it_looks_at(x: Any) -> None:
     )  # fmt: skip
     policy = x.compiled(text)
     assert {(d.category, d.id) for d in policy.attributes} == {
-        (names.ACCESS_SUBJECT, "urn:altinn:rolecode"), (names.ACCESS_SUBJECT, "for-duty"), (names.RESOURCE, "in-condition"),
-    }  # fmt: skip
+        (names.ACCESS_SUBJECT, "urn:altinn:rolecode"),
+        (names.ACCESS_SUBJECT, "for-duty"),
+        (names.RESOURCE, "in-condition"),
+    }
     assert not policy.reads_content
 
 

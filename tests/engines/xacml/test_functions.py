@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read best as lines
 """Every standard function by table: arguments in lexical form, the value or the error that must come."""
 
 from __future__ import annotations

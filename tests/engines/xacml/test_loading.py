@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read best as lines
 """Policies that must be refused when loaded, each with the place of the fault; and references between policies."""
 
 from __future__ import annotations

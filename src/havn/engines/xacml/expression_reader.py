@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,12 +32,14 @@ _VARIABLE_DEPTH = 32
 
 
 class Place:
-    """Where the reader is, for the sake of error messages."""
+    """Where the reader is, for the sake of error messages; and parts that occur again and again, kept once."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.policy: str | None = None
         self.rule: str | None = None
+        self.designators: dict[Designator, Designator] = {}
+        self.texts: dict[tuple[str, str], Literal] = {}
 
     @contextmanager
     def inside(self, *, policy: str | None = None, rule: str | None = None) -> Iterator[None]:
@@ -174,7 +177,10 @@ class ExpressionReader:
         if data_type == names.XPATH_EXPRESSION:
             return Literal(Type(data_type), self._xpath_literal(element, value_text))
         try:
-            return Literal(Type(data_type), datatypes.parse(data_type, value_text))
+            value = datatypes.parse(data_type, value_text)
+            if isinstance(value, str):
+                return self.place.texts.setdefault((data_type, value), Literal(Type(data_type), value))
+            return Literal(Type(data_type), value)
         except EvaluationError as error:
             raise self.place.error(element, error.message) from error
 
@@ -196,13 +202,15 @@ class ExpressionReader:
 
     def _designator(self, element: etree._Element) -> Designator:
         only_attributes(self.place, element, "Category", "AttributeId", "DataType", "MustBePresent", "Issuer")
-        return Designator(
-            category=attribute(self.place, element, "Category"),
-            id=attribute(self.place, element, "AttributeId"),
+        # Interned: a server holds thousands of policies that name the same few attributes.
+        found = Designator(
+            category=sys.intern(attribute(self.place, element, "Category")),
+            id=sys.intern(attribute(self.place, element, "AttributeId")),
             data_type=self._data_type(element),
             required=self._required(element),
             issuer=element.get("Issuer"),
         )
+        return self.place.designators.setdefault(found, found)
 
     def _selector(self, element: etree._Element) -> Selector:
         only_attributes(self.place, element, "Category", "Path", "DataType", "MustBePresent", "ContextSelectorId")
@@ -227,9 +235,10 @@ class ExpressionReader:
 
     def _data_type(self, element: etree._Element) -> str:
         data_type = attribute(self.place, element, "DataType")
-        if data_type not in datatypes.DATA_TYPES:
+        known = datatypes.DATA_TYPES.get(data_type)
+        if known is None:
             raise self.place.error(element, f"unknown data type {data_type}")
-        return data_type
+        return known.id
 
     def _function(self, element: etree._Element, function_id: str) -> Function:
         function = FUNCTIONS.get(function_id)

@@ -12,7 +12,6 @@ from havn.engines.xacml.datatypes import XPathExpression
 from havn.engines.xacml.errors import EvaluationError, RequestError
 from havn.engines.xacml.model import Attribute, AttributeKey, Bag, DecisionRequest, Request, Status
 
-
 _SELECTOR: AttributeKey = (names.MULTIPLE_CONTENT_SELECTOR, names.XPATH_EXPRESSION)
 
 
@@ -64,7 +63,7 @@ def expand(
                 by_id.setdefault(part.id, []).append(part)
         for reference in references:
             found: list[Sequence[CategoryPart]] = [by_id.get(name, ()) for name in reference]
-            if not reference or any([len(named) != 1 for named in found]):
+            if not reference or any(len(named) != 1 for named in found):
                 wrong = [name for name, named in zip(reference, found, strict=True) if len(named) != 1]
                 message = f"no single category has the id {wrong[0]!r}" if wrong else "an empty reference"
                 requests.append(maker.failed(message))

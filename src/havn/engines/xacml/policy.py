@@ -13,14 +13,14 @@ from havn.engines.xacml.functions.registry import Function, Type
 from havn.engines.xacml.model import Effect
 
 
-class Literal(msgspec.Struct, frozen=True):
+class Literal(msgspec.Struct, frozen=True, gc=False):
     """A value stated in the policy."""
 
     type: Type
     value: Any
 
 
-class Designator(msgspec.Struct, frozen=True):
+class Designator(msgspec.Struct, frozen=True, cache_hash=True):
     """The bag of one attribute of the request (core section 5.29)."""
 
     category: str
@@ -45,7 +45,7 @@ class Designator(msgspec.Struct, frozen=True):
         return MissingAttribute(self.category, self.id, self.data_type, self.issuer)
 
 
-class Selector(msgspec.Struct, frozen=True):
+class Selector(msgspec.Struct, frozen=True, gc=False):
     """The bag of what an XPath selects in a category's content (core section 5.30)."""
 
     category: str
@@ -61,7 +61,7 @@ class Selector(msgspec.Struct, frozen=True):
         return Type(self.data_type, bag=True)
 
 
-class Apply(msgspec.Struct, frozen=True):
+class Apply(msgspec.Struct, frozen=True, gc=False):
     """A function of arguments."""
 
     function: Function
@@ -69,13 +69,13 @@ class Apply(msgspec.Struct, frozen=True):
     type: Type
 
 
-class FunctionReference(msgspec.Struct, frozen=True):
+class FunctionReference(msgspec.Struct, frozen=True, gc=False):
     """A function passed to a higher-order function."""
 
     function: Function
 
 
-class VariableReference(msgspec.Struct, frozen=True):
+class VariableReference(msgspec.Struct, frozen=True, gc=False):
     """The value of a variable of the same policy."""
 
     id: str
@@ -85,7 +85,7 @@ class VariableReference(msgspec.Struct, frozen=True):
 Expression = Literal | Designator | Selector | Apply | FunctionReference | VariableReference
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """One comparison of a target: the function of the literal and some value of the attribute."""
 
     function: Function
@@ -99,7 +99,7 @@ Target = tuple[AnyOf, ...]
 """Empty: matches every request."""
 
 
-class AssignmentExpression(msgspec.Struct, frozen=True):
+class AssignmentExpression(msgspec.Struct, frozen=True, gc=False):
     """An attribute assignment with its value still to be computed."""
 
     id: str
@@ -108,7 +108,7 @@ class AssignmentExpression(msgspec.Struct, frozen=True):
     issuer: str | None = None
 
 
-class Duty(msgspec.Struct, frozen=True):
+class Duty(msgspec.Struct, frozen=True, gc=False):
     """An obligation or advice expression: given out when the decision is `effect`."""
 
     id: str
@@ -116,7 +116,7 @@ class Duty(msgspec.Struct, frozen=True):
     assignments: tuple[AssignmentExpression, ...] = ()
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """One rule; `line` is where it begins in its document."""
 
     id: str
@@ -129,7 +129,7 @@ class Rule(msgspec.Struct, frozen=True):
     line: int | None = None
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, gc=False):
     """Rules under one rule-combining algorithm. `issued`: a PolicyIssuer was present and is ignored."""
 
     id: str
@@ -145,7 +145,7 @@ class Policy(msgspec.Struct, frozen=True):
     line: int | None = None
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """A policy or policy set named by identifier and version patterns (core sections 5.10, 5.11)."""
 
     id: str
@@ -160,7 +160,7 @@ class Reference(msgspec.Struct, frozen=True):
         return f"{kind} {self.id}" + (f" version {self.version}" if self.version else "")
 
 
-class PolicySet(msgspec.Struct, frozen=True):
+class PolicySet(msgspec.Struct, frozen=True, gc=False):
     """Policies, policy sets and references under one policy-combining algorithm."""
 
     id: str
@@ -175,7 +175,7 @@ class PolicySet(msgspec.Struct, frozen=True):
     line: int | None = None
 
 
-class PolicyDocument(msgspec.Struct, frozen=True):
+class PolicyDocument(msgspec.Struct, frozen=True, gc=False):
     """One policy text: `source` as the caller named it, `digest` the SHA-256 of the text in hex."""
 
     root: Policy | PolicySet
