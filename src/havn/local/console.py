@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import secrets
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,7 +115,9 @@ class Console:
         )
         self._store = store
         self._overview = Overview(store, environments, self._clusters)
-        for desired in await store.all_desired():
+        wanted = await store.all_desired()
+        await asyncio.to_thread(_forget_others, self._state.releases, {each.release for each in wanted})
+        for desired in wanted:
             await store.request_restore(desired.target)
         self._serving = asyncio.create_task(serve(app, port=self._addresses.console_port, stop=self._stop))
 
@@ -142,6 +145,13 @@ class Console:
                 self._serving.cancel()
                 await asyncio.gather(self._serving, return_exceptions=True)
         await self.publisher.close()
+
+
+def _forget_others(releases: Path, wanted: set[str]) -> None:
+    """Remove the unpacked releases that nothing asks for; the registry still has them."""
+    for place in releases.iterdir():
+        if f"sha256:{place.name}" not in wanted:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _token(path: Path) -> str:

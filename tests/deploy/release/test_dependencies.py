@@ -3,11 +3,15 @@
 import asyncio
 import base64
 import hashlib
+import json
+import re
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
-from havn.deploy.release.dependencies import resolve
+from havn.deploy.release.dependencies import resolve, runtime_packages
 from havn.deploy.release.model import ReleaseError
 from havn.deploy.release.open import DEPENDENCIES, unpack
 
@@ -89,3 +93,16 @@ def test_what_is_in_the_release_is_in_the_bill(app_folder, tmp_path, monkeypatch
     assert [(c.name, c.version, c.licence) for c in found.components] == [("tall-ord", "1.2", "MIT")]
     assert found.components[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found.python.abi == "none"
+
+
+def test_everything_that_an_app_process_imports_is_known_to_be_the_runtimes():
+    code = (
+        "import sys, json, havn.runtime.app, havn.runtime.pages, havn.runtime.receipt, importlib.metadata as m;"
+        "tops = {name.partition('.')[0] for name in sys.modules}; owners = m.packages_distributions();"
+        "print(json.dumps(sorted({d for t in tops for d in owners.get(t, [])})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {re.sub(r"[-_.]+", "-", name).lower() for name in json.loads(done.stdout)}
+    # Libraries take these up when they happen to be there, whatever their version.
+    optional = {"rich", "pygments", "attrs", "greenlet"}
+    assert imported - runtime_packages() - optional <= {"havn", "setuptools", "pip"}

@@ -7,6 +7,7 @@ holds. Unpacking is ours: the same wheels give the same files, whichever pip fet
 from __future__ import annotations
 
 import email.parser
+import functools
 import hashlib
 import importlib.util
 import re
@@ -168,17 +169,26 @@ def _refuse_ours(component: Component) -> None:
         ours = distribution(component.name).version
     except PackageNotFoundError:
         return
-    if component.name in _runtime_packages() and ours != component.version:
+    if component.name in runtime_packages() and ours != component.version:
         raise ReleaseError(
             f"{component.name} {component.version} cannot be used: the runtime itself has {ours}. "
             f"Leave it out of requirements.txt, or ask for {ours}."
         )
 
 
-def _runtime_packages() -> set[str]:
-    """The packages that Havn needs, directly or not."""
-    found: set[str] = set()
-    pending = ["havn"]
+# What an app's process imports; the rest of Havn's packages are not in its way.
+_RUNTIME = (
+    "starlette", "granian", "uvloop", "msgspec", "httpx2", "structlog", "joserfc", "cryptography", "lxml", "jinja2",
+    "markdown-it-py", "nh3", "babel", "python-multipart", "jsonschema-rs", "typst", "jmespath", "google-re2",
+    "watchfiles", "pyyaml",
+)  # fmt: skip
+
+
+@functools.cache
+def runtime_packages() -> frozenset[str]:
+    """The packages that the runtime is built on, directly or not: an app shares them and cannot bring its own."""
+    found: set[str] = set(_RUNTIME)
+    pending = list(_RUNTIME)
     while pending:
         name = pending.pop()
         try:
@@ -194,7 +204,7 @@ def _runtime_packages() -> set[str]:
                 if package not in found:
                     found.add(package)
                     pending.append(package)
-    return found
+    return frozenset(found)
 
 
 def _version() -> str:
