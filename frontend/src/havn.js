@@ -6,6 +6,7 @@ htmx.config.includeIndicatorCSS = false;
 htmx.config.defaultTimeout = 30000;
 htmx.config.noSwap = [204, 304];
 
+document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());
 const form = document.querySelector("form[data-form]");
 document.documentElement.classList.add("hv-script");
 if (form) start(form);

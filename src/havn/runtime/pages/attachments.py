@@ -13,7 +13,7 @@ from havn.runtime import content_types, files
 from havn.runtime.layout import display
 from havn.runtime.layout.nodes import Node
 from havn.runtime.model import paths
-from havn.runtime.pages.checks import endings
+from havn.runtime.pages.checks import endings, most
 from havn.runtime.pages.feedback import Feedback
 from havn.runtime.pages.opened import Opened
 
@@ -30,13 +30,13 @@ async def upload(opened: Opened, node: Node, sent: Sequence[UploadFile], feedbac
         return
     if not sent:
         feedback.add(node.id, word("no_file"))
-    most = node.prop("maxNumberOfAttachments")
-    room = int(most) - len(display.attached(node)) if isinstance(most, int | float) else MAX_AT_ONCE
+    limit = most(node)
+    room = MAX_AT_ONCE if limit is None else limit - len(display.attached(node))
     allowed = endings(node)
     for file in sent:
         name = file.filename or ""
         if room <= 0:
-            feedback.add(node.id, word("too_many_files", limit=most))
+            feedback.add(node.id, word("too_many_files", limit=limit))
             return
         if allowed and not name.lower().endswith(tuple(allowed)):
             feedback.add(node.id, f"{name}: {word('file_type', types=', '.join(allowed))}")

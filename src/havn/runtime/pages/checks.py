@@ -31,11 +31,21 @@ def day(node: Node, name: str) -> date | None:
 
 def endings(node: Node) -> list[str]:
     """The file endings an upload takes, in small letters with their dots; empty for any."""
+    if node.type == "ImageUpload":
+        return [".jpg", ".jpeg", ".png", ".gif", ".webp"]
     if node.raw.get("hasCustomFileEndings") is not True:
         return []
     given = node.raw.get("validFileEndings")
     listed: list[Any] = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
     return [f".{str(ending).strip().lstrip('.').lower()}" for ending in listed if str(ending).strip()]
+
+
+def most(node: Node) -> int | None:
+    """The highest number of attachments; None for no limit."""
+    if node.type == "ImageUpload":
+        return 1
+    value = node.prop("maxNumberOfAttachments")
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def check(node: Node, feedback: Feedback) -> None:

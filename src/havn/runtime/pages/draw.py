@@ -18,7 +18,7 @@ from havn.runtime.layout import choices, display, formatting, likert, markdown, 
 from havn.runtime.layout.nodes import Node, State
 from havn.runtime.layout.surroundings import Element
 from havn.runtime.layout.tree import Page
-from havn.runtime.pages import field
+from havn.runtime.pages import checks, field
 from havn.runtime.pages.feedback import Feedback, Message, field_name
 from havn.runtime.pages.rows import RowsView
 from havn.runtime.pages.words import APP_KEYS, word
@@ -31,6 +31,7 @@ _BY_FILE: Mapping[str, tuple[str, ...]] = {
         "Link",
         "NavigationBar",
         "NavigationButtons",
+        "PDFPreviewButton",
         "PrintButton",
     ),
     "containers": (
@@ -57,6 +58,7 @@ _BY_FILE: Mapping[str, tuple[str, ...]] = {
     "files": (
         "FileUpload",
         "FileUploadWithTag",
+        "ImageUpload",
     ),
     "rows": ("RepeatingGroup",),
     "summaries": (
@@ -66,6 +68,7 @@ _BY_FILE: Mapping[str, tuple[str, ...]] = {
     "texts": (
         "Alert",
         "AttachmentList",
+        "Audio",
         "Date",
         "Divider",
         "Header",
@@ -76,6 +79,7 @@ _BY_FILE: Mapping[str, tuple[str, ...]] = {
         "Panel",
         "Paragraph",
         "Text",
+        "Video",
     ),
 }
 DRAWN: Mapping[str, str] = {type_: file for file, types in _BY_FILE.items() for type_ in types}
@@ -116,6 +120,8 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     """The address of a page by its name."""
     file: Callable[[str], str] | None = None
     """The address of an attachment by its element id; None in a stateless form."""
+    preview: str | None = None
+    """The address of the receipt as it would be now; None in a stateless form."""
 
 
 class Draw:
@@ -329,9 +335,7 @@ class Draw:
 
     def day(self, node: Node, name: str) -> str:
         """`minDate` or `maxDate` as a day, words like `today` put into dates."""
-        from havn.runtime.pages.checks import day
-
-        found = day(node, name)
+        found = checks.day(node, name)
         return found.isoformat() if found else ""
 
     def messages(self, name: str) -> Sequence[Message]:
@@ -388,25 +392,27 @@ class Draw:
 
     def endings(self, node: Node) -> list[str]:
         """The file endings that an upload takes, with their dots; empty for any."""
-        from havn.runtime.pages.checks import endings
-
-        return endings(node)
+        return checks.endings(node)
 
     def link(self, node: Node, name: str = "target") -> str:
         """A text that is an address; `#` when it is none that may stand in a link."""
         address = (node.text(name) or "").strip()
         return address if _SAFE_LINK.match(address) else "#"
 
-    def image(self, node: Node) -> str:
-        """The address of an image in the current language; the app's own files by their path in `wwwroot`."""
-        image = node.raw.get("image")
-        sources = image.get("src") if isinstance(image, dict) else None
+    def source(self, node: Node, kind: str) -> str:
+        """The address of an image, sound or film in the current language; the app's own by its path in `wwwroot`."""
+        media = node.raw.get(kind)
+        sources = media.get("src") if isinstance(media, dict) else None
         source = (sources.get(self.language) or sources.get("nb")) if isinstance(sources, dict) else None
         if not isinstance(source, str) or not source:
             return ""
         if source.startswith(("https://", "http://", "/")):
             return source
         return f"{self.links.base}/{source.removeprefix('wwwroot/')}"
+
+    def most(self, node: Node) -> int:
+        """The highest number of attachments."""
+        return checks.most(node) or 1
 
     def summarised(self, node: Node) -> Sequence[summary.PageSummary]:
         """What a Summary2 shows."""

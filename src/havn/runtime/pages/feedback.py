@@ -20,6 +20,7 @@ _KINDS: Mapping[Severity, Kind] = {
 REQUIRED = "Required"
 """The source of messages about missing answers: shown only when somebody has tried to go on."""
 WHOLE_PAGE = "*"
+UPLOADS = frozenset({"FileUpload", "FileUploadWithTag", "ImageUpload"})
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -85,7 +86,7 @@ def put_issues(
     for node in state.walk():
         for name, binding in node.component.bindings.items():
             places.setdefault((binding.data_type, node.indexed(binding)), []).append((node, name))
-        if node.type in ("FileUpload", "FileUploadWithTag", "ImageUpload"):
+        if node.type in UPLOADS:
             uploads.setdefault(node.component.id, []).append(node)
     default = state.layout.default_data_type
     for issue in issues:

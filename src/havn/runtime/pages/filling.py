@@ -69,7 +69,10 @@ class Form:
             links=Links(
                 base=base,
                 page=lambda name: f"{base}{opened.page_path(name)}",
-                file=opened.file_address,
+                file=opened.file_address if opened.stored else None,
+                preview=f"{base}/instances/{opened.instance.id}/pdf/preview?language={self.site.language}"
+                if opened.stored
+                else None,
             ),
             action=f"{base}{opened.page_path(self.page.name)}",
             conflicts=saved.conflicts if saved is not None else {},

@@ -10,7 +10,7 @@ from havn.runtime.api.session import sign_in
 from havn.runtime.layout.form import FormState
 from havn.runtime.layout.tree import Layout, Page
 from havn.runtime.pages import attachments, page, posted, verbs
-from havn.runtime.pages.feedback import WHOLE_PAGE
+from havn.runtime.pages.feedback import UPLOADS, WHOLE_PAGE
 from havn.runtime.pages.filling import Form
 from havn.runtime.pages.opened import Opened
 from havn.runtime.pages.site import Site
@@ -78,7 +78,7 @@ def _limit(opened: Opened, layout: Layout) -> int:
     """How large a post may be: files are only let in where there is a field for them."""
     limit = posted.MAX_BYTES
     for component in layout.components.values():
-        if component.type.startswith("FileUpload"):
+        if component.type in UPLOADS:
             data_type = opened.site.context.folder.data_types.get(component.id)
             size = (data_type.max_size if data_type is not None else None) or attachments.DEFAULT_SIZE
             limit = max(limit, posted.MAX_BYTES + size * MiB * attachments.MAX_AT_ONCE)

@@ -13,7 +13,7 @@ from havn.runtime.layout.nodes import Node, State
 from havn.runtime.layout.tree import Page
 from havn.runtime.pages import checks
 from havn.runtime.pages.draw import Draw, Links, Part, environment
-from havn.runtime.pages.feedback import Feedback, Message
+from havn.runtime.pages.feedback import UPLOADS, Feedback, Message
 from havn.runtime.pages.merge import Change
 from havn.runtime.pages.posted import Posted, pairs, words
 from havn.runtime.pages.site import Site
@@ -77,9 +77,7 @@ def whole(view: View, *, status: int = 200) -> Response:
         parts=drawn.parts,
         extra={part.id: part.html for part in drawn.around},
         state=drawn.hidden_state(),
-        multipart=any(
-            component.type.startswith("FileUpload") for root in view.page.components for component in root.walk()
-        ),
+        multipart=any(component.type in UPLOADS for root in view.page.components for component in root.walk()),
         texts={
             "saving": view.site.word("saving"),
             "saved": view.site.word("saved"),

@@ -169,6 +169,7 @@ class Site:
         platform = self.context.settings.platform_base
         return (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; "
+            "media-src 'self' https:; "
             f"connect-src 'self'; form-action 'self' {platform}; base-uri 'none'; frame-ancestors 'none'"
         )
 

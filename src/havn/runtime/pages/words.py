@@ -274,6 +274,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
         "Komponenten {id} av typen {type} blir ikkje teikna. Dette blir berre vist under utvikling.",
         "The component {id} of type {type} is not drawn. This is shown in development only.",
     ),
+    "preview": ("Forhåndsvis PDF", "Førehandsvis PDF", "Preview the PDF"),
     "print": ("Skriv ut", "Skriv ut", "Print"),
     "new_window": ("(åpnes i ny fane)", "(blir opna i ny fane)", "(opens in a new tab)"),
     "accessibility": ("Tilgjengelighetserklæring", "Tilgjengelegheitserklæring", "Accessibility statement"),
