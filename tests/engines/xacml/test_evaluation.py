@@ -267,3 +267,17 @@ def test_a_request_can_be_completed_without_touching_the_first(x: Any) -> None:
     assert second.bag(names.ACCESS_SUBJECT, "role") == ("a", "b")
     assert second.without(names.ACCESS_SUBJECT, "role").bag(names.ACCESS_SUBJECT, "role") == ()
     assert {a.id for a in second.listed()} == {"role", "org"}
+
+
+@pytest.mark.parametrize("combining", ["deny-overrides", "first-applicable"])
+def test_an_index_does_not_hide_that_a_required_attribute_is_missing(x: Any, combining: str) -> None:
+    rules = [
+        x.rule(f"r{n}", "Permit", x.target([[x.match(f"a{n}", names.ACTION_ID, names.ACTION, required=n == 5)]]))
+        for n in range(12)
+    ]
+    policy = x.compiled(x.policy(*rules, combining=combining))
+    assert policy.decide(x.request()).status.code == names.MISSING_ATTRIBUTE
+    action = xacml.Attribute(category=names.ACTION, id=names.ACTION_ID, values=("a7",))
+    assert policy.decide(x.request(action)).rule == "r7"
+    both = xacml.Attribute(category=names.ACTION, id=names.ACTION_ID, values=("a9", "a3", "none"))
+    assert policy.decide(x.request(both)).rule == "r3"

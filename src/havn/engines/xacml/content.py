@@ -17,17 +17,33 @@ _TOKEN = re.compile(
     r"|(?P<wide>//|\.\.|(?:ancestor|descendant|following|preceding|parent)(?:-or-self|-sibling)?\s*::)"
     r"|(?P<prefix>[^\W\d][\w.-]*)\s*:(?=[^\W\d]|\*)(?!:)"
     r"|(?P<variable>\$)"
+    r"|(?P<open>\[)|(?P<close>\])"
+    # A path from the root: inside of a predicate it is walked again for every node.
+    r"|(?P<root>(?:(?<=[\[(,=<>+|*-])|(?<=\band)|(?<=\bor)|(?<=\bdiv)|(?<=\bmod))\s*/)"
+    r"|(?P<call>[\w-]+\s*\(|\.)"
 )
 
 
 class Content:
     """The document in one category's `Content` element; its root is that element's only child."""
 
-    __slots__ = ("size", "tree")
+    __slots__ = ("size", "text", "tree")
 
     def __init__(self, root: etree._Element) -> None:
         self.tree = root.getroottree()
-        self.size = 1 + sum(1 + len(element.attrib) + bool(element.text) for element in root.iter())
+        # What an evaluation may cost is estimated from the number of nodes, and of the characters in all elements'
+        # string values taken together (each text counts for every element around it).
+        self.size = 1
+        self.text = 0
+        depth = 0
+        for event, element in etree.iterwalk(root, events=("start", "end")):
+            if event == "start":
+                depth += 1
+                self.size += 1 + len(element.attrib) + bool(element.text)
+                self.text += depth * len(element.text or "") + sum(map(len, element.attrib.values()))
+            else:
+                depth -= 1
+                self.text += depth * len(element.tail or "")
 
     @classmethod
     def read(cls, text: bytes, *, bounds: limits.Limits = limits.DEFAULT) -> Content:
@@ -59,8 +75,31 @@ def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> Any:
 
 
 @lru_cache(maxsize=512)
-def _wide_steps(path: str) -> int:
-    return sum(1 for token in _TOKEN.finditer(path) if token["wide"])
+def _cost(path: str) -> tuple[int, int]:
+    """How an expression's work grows: with which power of the nodes, and how many times it may read all text."""
+    outside = inside = calls = depth = 0
+    for token in _TOKEN.finditer(path):
+        depth += bool(token["open"]) - bool(token["close"])
+        if token["wide"]:
+            if depth:
+                inside += 1
+            else:
+                outside += 1
+        elif token["root"] and depth:
+            inside += 1
+        elif token["call"]:
+            # translate compares each character with each of a list.
+            calls += len(path) if token["call"].startswith("translate") else 1
+    return max(1, outside) + inside, 1 + calls
+
+
+def _refuse_costly(content: Content, path: str) -> None:
+    power, readings = _cost(path)
+    if content.size**power > limits.XPATH_VISITS:
+        raise processing_error("an XPath expression would visit too many nodes of this content")
+    repeated = content.size ** max(0, power - 1)
+    if content.text * readings * repeated > limits.XPATH_CHARACTERS:
+        raise processing_error("an XPath expression would read too much of this content's text")
 
 
 class Node:
@@ -80,9 +119,7 @@ def nodes(content: Content, path: str, namespaces: tuple[tuple[str, str], ...], 
         check(path, dict(namespaces))
     except ValueError as error:
         raise syntax_error(str(error)) from error
-    # Each step along a wide axis may look at every node for every node found so far.
-    if content.size ** max(1, _wide_steps(path)) > limits.XPATH_VISITS:
-        raise processing_error("an XPath expression would visit too many nodes of this content")
+    _refuse_costly(content, path)
     try:
         found = _compiled(path, namespaces)(content.tree if node is None else node)
     except etree.XPathError as error:

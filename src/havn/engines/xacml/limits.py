@@ -41,3 +41,5 @@ XPATH_TEXT = 1_000
 """Characters in an XPath expression."""
 XPATH_VISITS = 5_000_000
 """Nodes that one XPath expression may visit, estimated from its form and the size of the document."""
+XPATH_CHARACTERS = 500_000_000
+"""Characters of text that one XPath expression may read, estimated likewise."""
