@@ -175,7 +175,7 @@ class Api:
     async def _audit(self, request: Request) -> Response:
         await self._access.operator(request)
         limit = min(_number(request, "limit", 100), 1000)
-        return json_response(await self._store.audit(request.query_params.get("org"), None, limit))
+        return json_response(await self._store.audit(request.query_params.get("org"), limit))
 
     async def _logs(self, request: Request) -> Response:
         """Log lines as JSON, one a line; with `follow=true` until the client leaves."""
