@@ -82,7 +82,7 @@ function start(form) {
     const files = submitter?.dataset.uploadFor && document.getElementById(submitter.dataset.uploadFor);
     if (files) files.value = "";
     sending = null;
-    settle();
+    if (status >= 200 && status < 300) settle();
     outcome(status);
     done();
   }
