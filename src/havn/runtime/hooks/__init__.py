@@ -18,8 +18,7 @@ a log line with file and line; the user sees no trace of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from havn.runtime.hooks.contexts import (
     ActionContext,
@@ -39,7 +38,7 @@ from havn.runtime.hooks.contexts import (
     UploadedFile,
     WriteContext,
 )
-from havn.runtime.hooks.registry import Hook, HookError, Hooks, register
+from havn.runtime.hooks.registry import Decorator, Hook, HookError, Hooks, register
 from havn.runtime.hooks.results import (
     Abandon,
     ActionDone,
@@ -75,48 +74,43 @@ __all__ = [
     "validate_task", "warning", "write_data",
 ]  # fmt: skip
 
-F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 
-
-def read_data(*data_types: str) -> Decorator[F]:
+def read_data(*data_types: str) -> Decorator:
     """`(ctx: ReadContext, model)`: a model is being read; changes are saved, unless the element is locked."""
     return register("read_data", data_types)
 
 
-def write_data(*data_types: str) -> Decorator[F]:
+def write_data(*data_types: str) -> Decorator:
     """`(ctx: WriteContext, model, previous)`: a changed model is about to be saved; change it as you need."""
     return register("write_data", data_types)
 
 
-def after_write() -> Decorator[F]:
+def after_write() -> Decorator:
     """`(ctx: ChangesContext)`: after `write_data`; sees every change, may add and remove elements, may abandon."""
     return register("after_write", ())
 
 
-def create_data(*data_types: str) -> Decorator[F]:
+def create_data(*data_types: str) -> Decorator:
     """`(ctx: CreateContext, model)`: a new model, after prefill, before it is stored."""
     return register("create_data", data_types)
 
 
-def validate_instantiation() -> Decorator[F]:
+def validate_instantiation() -> Decorator:
     """`(ctx: InstantiationContext)` gives None or a `Refusal`; at most one."""
     return register("validate_instantiation", ())
 
 
-def validate_copy() -> Decorator[F]:
+def validate_copy() -> Decorator:
     """`(ctx: InstanceContext)` of the instance to copy; gives None or a `Refusal`; at most one."""
     return register("validate_copy", ())
 
 
-def validate_query_prefill() -> Decorator[F]:
+def validate_query_prefill() -> Decorator:
     """`(ctx: Context, prefill: dict)` of a stateless page's address; gives None or an `Issue`; at most one."""
     return register("validate_query_prefill", ())
 
 
-def validate_form(
-    *data_types: str, name: str, fields: Sequence[str] = (), without_hidden: bool = False
-) -> Decorator[F]:
+def validate_form(*data_types: str, name: str, fields: Sequence[str] = (), without_hidden: bool = False) -> Decorator:
     """`(ctx: InstanceContext, model)` gives issues. Runs on save too, when one of `fields` (or anything) changed.
 
     `name` is the issues' source; keep it, since the frontend clears issues by it.
@@ -124,81 +118,81 @@ def validate_form(
     return register("validate_form", data_types, name=name, fields=tuple(fields), without_hidden=without_hidden)
 
 
-def validate_task(*tasks: str, name: str, incremental: bool = False) -> Decorator[F]:
+def validate_task(*tasks: str, name: str, incremental: bool = False) -> Decorator:
     """`(ctx: InstanceContext)` gives issues; on submit, and on every save with `incremental`."""
     return register("validate_task", tasks, name=name, incremental=incremental)
 
 
-def validate_element(*data_types: str, name: str) -> Decorator[F]:
+def validate_element(*data_types: str, name: str) -> Decorator:
     """`(ctx: InstanceContext, element: DataElement)` gives issues; on submit only."""
     return register("validate_element", data_types, name=name, incremental=False)
 
 
-def analyse_file(analyser_id: str) -> Decorator[F]:
+def analyse_file(analyser_id: str) -> Decorator:
     """`(ctx: InstanceContext, file: UploadedFile)` gives a `FileAnalysis`; for data types that enable the id."""
     return register("analyse_file", (analyser_id,))
 
 
-def validate_file(validator_id: str) -> Decorator[F]:
+def validate_file(validator_id: str) -> Decorator:
     """`(ctx: InstanceContext, file: UploadedFile)` gives issues; any error refuses the upload."""
     return register("validate_file", (validator_id,))
 
 
-def options(options_id: str, *, per_instance: bool = False) -> Decorator[F]:
+def options(options_id: str, *, per_instance: bool = False) -> Decorator:
     """`(ctx: OptionsContext)` gives a list of `Option`, or `Options` with parameters; wins over a file."""
     return register("instance_options" if per_instance else "options", (options_id,))
 
 
-def data_list(list_id: str, *, per_instance: bool = False) -> Decorator[F]:
+def data_list(list_id: str, *, per_instance: bool = False) -> Decorator:
     """`(ctx: OptionsContext)` gives a `DataListPage`; `ctx.query` has size, page, sortColumn, sortDirection."""
     return register("instance_data_list" if per_instance else "data_list", (list_id,))
 
 
-def external_api(api_id: str) -> Decorator[F]:
+def external_api(api_id: str) -> Decorator:
     """`(ctx: OptionsContext)` gives any JSON."""
     return register("external_api", (api_id,))
 
 
-def action(action_id: str) -> Decorator[F]:
+def action(action_id: str) -> Decorator:
     """`(ctx: ActionContext)` gives an `ActionResult`; None means `ActionDone()`."""
     return register("action", (action_id,))
 
 
-def authorize_action(*actions: str) -> Decorator[F]:
+def authorize_action(*actions: str) -> Decorator:
     """`(ctx: AuthorizeContext)` gives a bool; asked after the policy said yes; every one must agree."""
     return register("authorize_action", actions)
 
 
-def task_start(*tasks: str) -> Decorator[F]:
+def task_start(*tasks: str) -> Decorator:
     """`(ctx: TaskContext)`: a task is being entered, before its elements are made."""
     return register("task_start", tasks)
 
 
-def task_end(*tasks: str) -> Decorator[F]:
+def task_end(*tasks: str) -> Decorator:
     """`(ctx: TaskContext)`: a task is being completed, before its elements are locked."""
     return register("task_end", tasks)
 
 
-def task_abandon(*tasks: str) -> Decorator[F]:
+def task_abandon(*tasks: str) -> Decorator:
     """`(ctx: TaskContext)`: a task is being left by reject."""
     return register("task_abandon", tasks)
 
 
-def process_end() -> Decorator[F]:
+def process_end() -> Decorator:
     """`(ctx: TaskContext)`: the process has ended and the instance is archived; its data is for reading only."""
     return register("process_end", ())
 
 
-def service_task(task_type: str) -> Decorator[F]:
+def service_task(task_type: str) -> Decorator:
     """`(ctx: TaskContext)` gives an `Outcome`: an automatic task of the app's own type."""
     return register("service_task", (task_type,))
 
 
-def gateway(gateway_id: str) -> Decorator[F]:
+def gateway(gateway_id: str) -> Decorator:
     """`(ctx: GatewayContext)` gives the id of the flow to follow, for a gateway whose flows have no conditions."""
     return register("gateway", (gateway_id,))
 
 
-def format_pdf() -> Decorator[F]:
+def format_pdf() -> Decorator:
     """`(ctx: InstanceContext)` gives a `PdfFormat`; at most one."""
     return register("format_pdf", ())

@@ -7,11 +7,19 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Gives the function back unchanged, so that type checkers know it as before."""
+
+    def __call__(self, function: F, /) -> F:
+        """Register `function`."""
+        ...
 
 
 class HookError(Exception):
@@ -90,7 +98,7 @@ def loading() -> Iterator[Hooks]:
         _loading.reset(token)
 
 
-def register(kind: str, keys: Sequence[str], **details: Any) -> Callable[[F], F]:
+def register(kind: str, keys: Sequence[str], **details: Any) -> Decorator:
     """A decorator that registers its function and gives it back unchanged.
 
     Outside of loading (a unit test that imports the app's code) it does nothing.
