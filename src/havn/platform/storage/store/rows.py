@@ -1,6 +1,5 @@
 """From rows to the contract's types and back: the column lists and the only places that know their order."""
 
-
 from __future__ import annotations
 
 from datetime import datetime
