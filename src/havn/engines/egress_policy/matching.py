@@ -122,7 +122,7 @@ def line_for(request: Request) -> str:
         members.append(f"methods: [{request.method}]")
         first = request.target.partition("?")[0].split("/")
         if len(first) > 2:
-            members.append(f"paths: ['/{first[1]}/']" if first[1].isalnum() else "paths: ['/']")
+            members.append(f"paths: ['/{first[1]}/']" if first[1].isalpha() else "paths: ['/']")
     return "- {" + ", ".join(members) + "}"
 
 

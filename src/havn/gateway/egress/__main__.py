@@ -1,0 +1,59 @@
+"""The process `python -m havn.gateway.egress`: listens, follows the policies, drains on SIGTERM. See `settings.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import setproctitle
+import uvloop
+
+from havn.gateway.egress.operations import Operations
+from havn.gateway.egress.settings import EgressSettings
+from havn.gateway.egress.wiring import build
+from havn.kit import log, settings
+from havn.kit.clock import system_clock
+
+UNUSABLE = 2
+"""Exit code when the settings cannot be used: starting again would not help."""
+
+
+async def main(settings: EgressSettings) -> None:
+    """Serve until told to stop."""
+    built = build(settings, write=_write, clock=system_clock)
+    built.policies.load()
+    operations = Operations(built.metrics)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await built.proxy.listen(settings.host, settings.port)
+    if settings.operations_port:
+        await operations.listen(settings.host, settings.operations_port)
+    watching = asyncio.create_task(built.policies.watch())
+    await stop.wait()
+    await built.proxy.close(settings.egress_drain_seconds)
+    operations.close()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await built.http.close()
+
+
+def _write(lines: bytes) -> None:
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    setproctitle.setproctitle("havn egress")
+    log.configure(os.environ.get("HAVN_LOG_LEVEL", "INFO"))
+    try:
+        wanted = settings.load(EgressSettings)
+        uvloop.run(main(wanted))
+    except OSError as error:
+        sys.exit(f"The proxy could not listen: {error.strerror}.")
+    except (settings.SettingsError, ValueError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(UNUSABLE)
