@@ -36,8 +36,9 @@ def test_an_expression_that_is_no_path_is_an_error(path: str) -> None:
     ("document", "path"),
     [
         (MANY, "//*[//*]"), (MANY, "/r/a[../a]"), (MANY, "//*//*//*"), (MANY, "/r/a[following::a]"), (MANY, "//a[/r]"),
-        (MANY, "/r/a[count(/r/a) > 2]"), (MANY, "//a[2*/r]"), (MANY, "//a[1 or /r]"), (MANY, "//a[preceding-sibling::a]"),
-        (DEEP, "//a[contains(translate(., 'abcdefghij', 'klmnopqrst'), 'z')]"),
+        (MANY, "/r/a[count(/r/a) > 2]"), (MANY, "//a[2*/r]"), (MANY, "//a[1 or /r]"),
+        (MANY, "//a[preceding-sibling::a]"),
+        (DEEP, "//a[contains(translate(., 'abcde', 'fghij'), 'z')]"),
         (DEEP, "//a[contains(concat(" + ", ".join(["."] * 300) + "), 'z')]"),
     ],
 )  # fmt: skip
@@ -60,7 +61,7 @@ def test_functions_of_regular_expressions_are_not_there() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"<a", b"<!DOCTYPE a><a/>", b"<a>" * 100 + b"</a>" * 100, b" " * 600_000])
 def test_content_that_is_unsafe_or_too_large_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"not well-formed|document type|nest deeper|too large|not XML"):
         Content.read(text)
 
 

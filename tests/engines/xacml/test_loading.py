@@ -173,3 +173,20 @@ def test_a_policy_referred_to_twice_is_compiled_once(x: Any) -> None:
     policy = x.compiled(twice, x.policy(x.rule("r")))
     assert policy.decide(x.request()).permitted
     assert len(set(map(id, policy.references.values()))) == 1
+
+
+@pytest.mark.timeout(20)
+def test_references_that_multiply_are_refused(x: Any) -> None:
+    """Ten references each to the next of nine policy sets would be a thousand million evaluations."""
+    chain = [
+        x.policy_set(f"<PolicySetIdReference>s{n + 1}</PolicySetIdReference>" * 10, identifier=f"s{n}")
+        for n in range(9)
+    ]
+    with pytest.raises(xacml.PolicyError, match="at most 10000 policies"):
+        x.compiled(*chain, x.policy_set(identifier="s9"))
+
+
+def test_a_reference_to_a_policy_does_not_take_a_policy_set(x: Any) -> None:
+    wrong = x.load(x.policy_set(identifier="p"))
+    with pytest.raises(xacml.PolicyError, match="there is no policy p"):
+        xacml.compile_policy(x.load(x.policy_set(REFERENCE.format(""))), lambda _: wrong)

@@ -14,7 +14,7 @@ from havn.engines.xacml.model import Attribute, Request
 from havn.engines.xacml.policy import Designator, Match, Policy, PolicySet, Target
 
 _COMBINATIONS = 500
-_ROWS = 200_000
+_ROWS = 50_000
 
 _ORG, _APP, _TASK, _END = "urn:altinn:org", "urn:altinn:app", "urn:altinn:task", "urn:altinn:end-event"
 

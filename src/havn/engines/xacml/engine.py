@@ -29,6 +29,7 @@ from havn.engines.xacml.references import Resolver, resolve_all
 from havn.engines.xacml.targets import legacy
 from havn.engines.xacml.usage import used_attributes
 
+Permitted = Callable[[Request, Evaluation], bool]
 _WORDS = {PERMIT: Decision.PERMIT, DENY: Decision.DENY}
 
 
@@ -63,7 +64,7 @@ class CompiledPolicy:
             by_category.setdefault(designator.category, set()).add(designator.key)
         self._used = tuple((category, tuple(keys)) for category, keys in by_category.items())
         self._plain: Callable[[Request], Result]
-        self._permitted: Callable[[Request], bool] | None = None
+        self._permitted: Permitted | None = None
         self.decide: Callable[[Request], Result]
         if isinstance(root, Policy) and dispatch.is_plain(root):
             self.decide = dispatch.build(root, _answers(root), entry=self._special)
@@ -214,13 +215,16 @@ def _quick(policy: Policy, decide: Callable[[Request], Result]) -> Callable[[Req
 
 def _evaluator(
     root: Policy | PolicySet, references: dict[Reference, Policy | PolicySet]
-) -> tuple[Callable[[Request], Result], Callable[[Request], bool]]:
+) -> tuple[Callable[[Request], Result], Permitted]:
     """The general way: an evaluation per request, its outcome made a result; and what access-permitted asks."""
     evaluate = Compiler(references).node(root).evaluate
     nothing = Result(decision=Decision.NOT_APPLICABLE, wire={})
 
-    def permitted(request: Request) -> bool:
-        outcome = evaluate(Evaluation(request, None))
+    def permitted(request: Request, asker: Evaluation) -> bool:
+        x = Evaluation(request, None)
+        x.steps = asker.steps
+        outcome = evaluate(x)
+        asker.steps = x.steps
         if outcome is not None and outcome.error is not None:
             raise outcome.error
         return outcome is not None and outcome.value == PERMIT

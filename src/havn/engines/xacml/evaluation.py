@@ -28,7 +28,7 @@ class Evaluation:
 
     __slots__ = ("attributes", "now", "policies", "request", "root", "steps", "variables")
 
-    def __init__(self, request: Request, root: Callable[[Request], bool] | None) -> None:
+    def __init__(self, request: Request, root: Callable[[Request, Evaluation], bool] | None) -> None:
         self.request = request
         self.attributes = request.attributes
         self.now = request.now
@@ -56,7 +56,7 @@ class Evaluation:
             content={**(self.request.content or {}), category: document} if document else self.request.content,
             now=self.request.now,
         )
-        return self.root(changed)
+        return self.root(changed, self)
 
 
 def need(bag: Bag, missing: MissingAttribute) -> Bag:

@@ -37,7 +37,7 @@ def explain(
     references: Mapping[Reference, Policy | PolicySet],
     request: Request,
     result: Result,
-    permitted: Callable[[Request], bool] | None = None,
+    permitted: Callable[[Request, Evaluation], bool] | None = None,
 ) -> Explanation:
     """Why a request was answered with this result; `permitted` is for the function access-permitted."""
     tracer = _Tracer(references)

@@ -16,6 +16,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Length of a chain of policy references."""
     rules: int = 10_000
     """Rules in one policy document, and in everything it refers to."""
+    policies: int = 10_000
+    """Policies and policy sets in one, each counted as often as it is referred to."""
     request_bytes: int = 8 * 1024 * 1024
     """Size of one request."""
     sub_requests: int = 5_000

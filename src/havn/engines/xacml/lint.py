@@ -24,11 +24,13 @@ from havn.engines.xacml.policy import (
     Target,
     VariableReference,
 )
-from havn.engines.xacml.targets import Conjunct, Member, Test, conjuncts, legacy, only_member
+from havn.engines.xacml.targets import Compared, Conjunct, Member, Test, best_attribute, conjuncts, legacy, only_member
 
 _ORG, _APP, _TASK, _END = "urn:altinn:org", "urn:altinn:app", "urn:altinn:task", "urn:altinn:end-event"
 _ROLE = "urn:altinn:rolecode"
 _LEVEL = "urn:altinn:minimum-authenticationlevel"
+_COMPARISONS = 200_000
+"""Pairs of rules that are compared before lint gives up on comparing."""
 _PLACEHOLDER = re.compile(r"\[(?:ORG|org|APP|app)\]")
 _SINGLE = {
     (names.RESOURCE, _ORG), (names.RESOURCE, _APP), (names.RESOURCE, _TASK), (names.RESOURCE, _END),
@@ -202,16 +204,15 @@ class _Checker:
             algorithms.DENY_OVERRIDES: Effect.DENY, algorithms.PERMIT_UNLESS_DENY: Effect.DENY,
             algorithms.PERMIT_OVERRIDES: Effect.PERMIT, algorithms.DENY_UNLESS_PERMIT: Effect.PERMIT,
         }.get(name)  # fmt: skip
-        if len(policy.rules) > 2000:
-            self.add("note", "not-compared", "too many rules to compare each with each for shadowing")
-            return
-        for index, rule in enumerate(policy.rules):
-            for other_index, other in enumerate(policy.rules):
-                if other is rule or not _always(other) or not _covers(tests[other.id], tests[rule.id]):
+        covering = _Covering([(rule, tests[rule.id]) for rule in policy.rules if _always(rule)])
+        places = {rule.id: place for place, rule in enumerate(policy.rules)}
+        for rule in policy.rules:
+            for other in covering.of(tests[rule.id]):
+                if other is rule:
                     continue
                 same = rule.effect is other.effect
-                both = _covers(tests[rule.id], tests[other.id]) and _always(rule)
-                earlier = other_index < index
+                both = _always(rule) and _covers(tests[rule.id], tests[other.id])
+                earlier = places[other.id] < places[rule.id]
                 if name == algorithms.FIRST_APPLICABLE and not earlier:
                     continue
                 if same and both and not earlier:
@@ -225,6 +226,8 @@ class _Checker:
                 else:
                     continue
                 break
+        if covering.exhausted:
+            self.add("note", "not-compared", "too many rules to compare each with each")
 
     def grants(self, policy: Policy, tests: dict[str, list[Conjunct]]) -> None:
         """What a set of permissions lacks: reading what may be written, signing where there is a sign task."""
@@ -235,9 +238,11 @@ class _Checker:
             named = actions[rule.id]
             return named is None or action in {str(value).lower() for value in named}
 
-        reading = [_without_action(tests[rule.id]) for rule in permits if allows(rule, "read")]
+        reading = _Covering([(rule, _without_action(tests[rule.id])) for rule in permits if allows(rule, "read")])
         for rule in permits:
-            if allows(rule, "write") and not any(_covers(r, _without_action(tests[rule.id])) for r in reading):
+            if allows(rule, "write") and next(reading.of(_without_action(tests[rule.id])), None) is None:
+                if reading.exhausted:
+                    break
                 self.add("warning", "write-without-read", "whoever may write here may not read everything here", rule)
         if self.known.sign_tasks:
             for task in self.known.sign_tasks:
@@ -248,6 +253,50 @@ class _Checker:
             owners = [r for r in permits if _values(tests[r.id], names.ACCESS_SUBJECT, _ORG) is not None]
             if not any(allows(rule, "complete") for rule in owners):
                 self.add("warning", "no-complete", "no rule lets the service owner confirm receipt (action complete)")
+
+
+class _Covering:
+    """Finds rules that cover another, looking only at those that can: they name one of its values, or none."""
+
+    def __init__(self, rules: list[tuple[Rule, list[Conjunct]]]) -> None:
+        self.rules = rules
+        self.left = _COMPARISONS
+        self.attribute = best_attribute([_only_members(tests) for _, tests in rules])
+        self.rest: list[int] = []
+        self.by_value: dict[str, list[int]] = {}
+        for index, (_, tests) in enumerate(rules):
+            test = _only_members(tests).get(self.attribute) if self.attribute else None
+            if test is None:
+                self.rest.append(index)
+                continue
+            for value in test.values:
+                self.by_value.setdefault(str(value).lower(), []).append(index)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether comparing was given up."""
+        return self.left <= 0
+
+    def of(self, tests: list[Conjunct]) -> Iterator[Rule]:
+        """The rules whose tests hold wherever these do, in their order."""
+        indexes = list(self.rest)
+        for test in (t for c in tests if (t := only_member(c)) is not None):
+            if self.attribute and test.compared[:2] == self.attribute[:2]:
+                value = min(map(str, test.values)).lower()
+                indexes = sorted({*indexes, *self.by_value.get(value, ())})
+                break
+        for index in indexes:
+            self.left -= 1
+            if self.left <= 0:
+                return
+            rule, wider = self.rules[index]
+            if _covers(wider, tests):
+                yield rule
+
+
+def _only_members(tests: list[Conjunct]) -> dict[Compared, Member]:
+    """The tests on one attribute each."""
+    return {t.compared: t for c in tests if (t := only_member(c)) is not None}
 
 
 def _always(rule: Rule) -> bool:

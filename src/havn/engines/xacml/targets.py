@@ -92,27 +92,27 @@ def necessary(target: Target) -> dict[Compared, Member]:
     """
     found: dict[Compared, Member] = {}
     for any_of in target:
-        unions: dict[Compared, Member] | None = None
+        values: dict[Compared, set[Any]] = {}
+        counts: dict[Compared, int] = {}
+        required: set[Compared] = set()
         for all_of in any_of:
             here: dict[Compared, Member] = {}
             for match in all_of:
                 test = member(match)
-                if test and test.compared not in here:
-                    here[test.compared] = test
-            if unions is None:
-                unions = here
-            else:
-                unions = {
-                    compared: Member(
-                        compared, known.values | here[compared].values, known.required or here[compared].required
-                    )
-                    for compared, known in unions.items()
-                    if compared in here
-                }
-        for compared, test in (unions or {}).items():
+                if test:
+                    here.setdefault(test.compared, test)
+            for compared, test in here.items():
+                values.setdefault(compared, set()).update(test.values)
+                counts[compared] = counts.get(compared, 0) + 1
+                if test.required:
+                    required.add(compared)
+        for compared, count in counts.items():
             known = found.get(compared)
-            if known is None or len(test.values) < len(known.values):
-                found[compared] = test._replace(required=test.required or (known is not None and known.required))
+            if count == len(any_of) and (known is None or len(values[compared]) < len(known.values)):
+                must = compared in required or (known is not None and known.required)
+                found[compared] = Member(compared, frozenset(values[compared]), must)
+            elif known is not None and compared in required:
+                found[compared] = known._replace(required=True)
     return found
 
 
