@@ -27,6 +27,8 @@ from havn.kit.problem import Problem
 from havn.kit.serve import run, serve
 
 APIS = ("authentication", "register", "profile", "authorization", "storage")
+# First path segments that lead to an API besides its name.
+_OTHER_PREFIXES = {"authorization": ("accessmanagement",)}
 LOGIN = "login"
 _STOP_WITHIN = 3.0
 
@@ -87,7 +89,9 @@ async def main() -> None:
     serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:
         for api in APIS:
-            dispatcher.add(api, await _build(f"havn.platform.{api}.app", api, stack))
+            app = await _build(f"havn.platform.{api}.app", api, stack)
+            for prefix in (api, *_OTHER_PREFIXES.get(api, ())):
+                dispatcher.add(prefix, app)
         dispatcher.add(LOGIN, await _build("havn.local.oidc.app", LOGIN, stack))
         dispatcher.ready = True
         _log.info("platform_ready")

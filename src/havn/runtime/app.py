@@ -24,10 +24,9 @@ from havn.clients.register import RegisterClient
 from havn.clients.storage import StorageClient
 from havn.guard.antiforgery import Antiforgery
 from havn.guard.callers import Callers
+from havn.guard.enforcement import Enforcement
 from havn.guard.middleware import Authentication
-from havn.guard.pep import Enforcer
 from havn.guard.platform_token import PlatformTokenSigner
-from havn.guard.remote import RemoteDecisionPoint
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.web import create_app
@@ -71,6 +70,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
         http("Profile"),
         http("Authentication", 35),
         http("Authorization"),
+        http("Authorization", 35),
     ]
     clients = Clients(
         storage=StorageClient(connections[0]),
@@ -86,7 +86,8 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
         key=settings.platform_access_key,
         clock=clock,
     )
-    enforcer = Enforcer(RemoteDecisionPoint(clients.authorization, signer))
+    # The stream of changes is a long answer: it must not take the connections that other calls wait for.
+    enforcement = Enforcement(AuthorizationClient(connections[5]), signer, clock=clock)
     callers = Callers(connections[3], scheme=settings.scheme, domain=settings.domain, clock=clock, org=settings.org)
 
     def read() -> AppContext:
@@ -100,7 +101,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
             layouts=Layouts(folder),
             hooks=loader.load(folder.hooks_module),
             clients=clients,
-            enforcer=enforcer,
+            enforcer=enforcement.enforcer,
             signer=signer,
             clock=clock,
         )
@@ -113,6 +114,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
             for connection in connections:
                 stack.push_async_callback(connection.close)
             await stack.enter_async_context(callers.following())
+            await stack.enter_async_context(enforcement.running())
             if settings.dev:
                 stop = asyncio.Event()
                 watching = asyncio.create_task(reloader.watch(context.folder.root, stop))

@@ -173,21 +173,22 @@ class Elements:
 
     async def open(self, principal: Principal, guid: str, element_id: str) -> tuple[DataElement, BlobContent]:
         """An element and its content; the first reader who is not the owner makes it read."""
-        for _ in range(3):
+        for _ in range(5):
             stored = await self._changes.find(guid)
             await self._access.act(principal, stored, "read")
             element = _element(principal, stored, element_id)
             application = await self._catalogue.of(stored)
             data_type = application.data_type(element.data_type or "") if application else None
             await self._access.read_type(principal, stored, data_type)
+            if not element.is_read and not is_owner(principal, stored.org):
+                version = await elements.set_read(self._changes.database, guid, element_id, element.version or 0)
+                if version is None:
+                    continue  # changed since we looked: what is answered must be one version, content and number
+                element = msgspec.structs.replace(element, is_read=True, version=version)
             try:
-                content = await self._contents.open(element.blob_storage_path)
+                return element, await self._contents.open(element.blob_storage_path)
             except BlobNotFoundError:
                 continue  # replaced between the two reads: the row names another blob by now
-            if not element.is_read and not is_owner(principal, stored.org):
-                await elements.set_read(self._changes.database, guid, element_id)
-                element = msgspec.structs.replace(element, is_read=True, version=(element.version or 0) + 1)
-            return element, content
         raise not_found("content")
 
     async def put_metadata(self, call: Call, guid: str, element_id: str, wanted: DataElement) -> DataElement:

@@ -250,18 +250,28 @@ async def set_scan_result(
     return await _set(queries, instance, guid, "file_scan_result", result, link)
 
 
-async def set_read(queries: Queries, instance: str, guid: str) -> None:
-    """Somebody else than the owning org has read it."""
-    await queries.execute(
+async def set_read(queries: Queries, instance: str, guid: str, seen_version: int) -> int | None:
+    """Somebody else than the owning org reads it; returns the new version, or None when it is no longer as seen.
+
+    The instance's row is locked first, as every change does: the other order would be a deadlock.
+    """
+    version: int | None = await queries.fetchval(
         """
-        with seen as (
+        with held as (
+            select from instance where guid = $1 for update
+        ), seen as (
             update data_element set version = version + 1, is_read = true
-            where instance_guid = $1 and guid = $2 and not is_read returning 1
+            where exists (select from held) and instance_guid = $1 and guid = $2 and version = $3
+            returning version
+        ), moved as (
+            update instance set version = version + 1 where guid = $1 and exists (select from seen)
         )
-        update instance set version = version + 1 where guid = $1 and exists (select from seen)""",
+        select version from seen""",
         instance,
         guid,
+        seen_version,
     )
+    return version
 
 
 async def exists(queries: Queries, instance: str, guid: str) -> bool:
