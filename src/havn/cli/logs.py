@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from havn.cli.output import Failure, JsonOption, write, write_json
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id, control_plane, state_folder
 
-_PARTS = ("platform", "ingress", "postgres", "console")
+_PARTS = ("platform", "ingress", "egress", "postgres", "console")
 
 
 def logs(
@@ -30,7 +30,7 @@ def logs(
     Parameters
     ----------
     what
-        ORG/APP, or a part: platform, ingress, postgres or console.
+        ORG/APP, or a part: platform, ingress, egress, postgres or console.
     follow
         Go on with what comes, until Ctrl-C.
     lines

@@ -1,8 +1,8 @@
-"""What the platform must know of an app before it runs: its policy, its metadata and texts, its public key."""
+"""What the platform must know of an app before it runs: its policy and outbound rules, metadata and texts, its key."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,23 +11,33 @@ from havn.clients.authentication import AuthenticationClient
 from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
 from havn.clients.storage import StorageClient
+from havn.engines.egress_policy import EgressPolicy
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 
-class Publisher:
-    """Calls one environment's platform as its component `deploy`."""
+class OutboundRules(Protocol):
+    """Where the API proxy of an environment finds the rules of each app."""
 
-    def __init__(self, http: HttpClient, signer: PlatformTokenSigner) -> None:
+    async def put(self, org: str, app: str, policy: EgressPolicy | None) -> None:
+        """Put rules in force; None takes them away, and then the app has none."""
+        ...
+
+
+class Publisher:
+    """Calls one environment's platform as its component `deploy`; `outbound` takes the apps' outbound rules."""
+
+    def __init__(self, http: HttpClient, signer: PlatformTokenSigner, *, outbound: OutboundRules | None = None) -> None:
         self._authentication = AuthenticationClient(http)
         self._authorization = AuthorizationClient(http)
         self._storage = StorageClient(http)
         self._signer = signer
         self._http = http
+        self._outbound = outbound
 
     async def publish(self, folder: AppFolder, release: str | None, before: AppFolder | None = None) -> None:
-        """Put policy, metadata and texts in force; texts in languages that only `before` had are withdrawn.
+        """Put policy, outbound rules, metadata and texts in force; texts that only `before` had are withdrawn.
 
         Safe to repeat. Raises the platform's `Problem`.
         """
@@ -35,6 +45,8 @@ class Publisher:
         await self._authorization.publish_policy(
             folder.org, folder.app, folder.policy_xml, self._credentials(), release=release
         )
+        if self._outbound is not None:
+            await self._outbound.put(folder.org, folder.app, folder.egress)
         metadata = msgspec.structs.replace(folder.metadata, id=folder.id, org=folder.org, version_id=release)
         await self._storage.publish_application(metadata, self._credentials())
         for text in folder.texts.values():
@@ -45,6 +57,11 @@ class Publisher:
             except Problem as problem:
                 if problem.status != 404:
                     raise
+
+    async def withdraw(self, org: str, app: str) -> None:
+        """Take the outbound rules away of an app that is no longer deployed."""
+        if self._outbound is not None:
+            await self._outbound.put(org, app, None)
 
     async def admit(self, org: str, app: str, private_key: str) -> None:
         """Publish the public half of an app's access key, so that its platform tokens are believed."""

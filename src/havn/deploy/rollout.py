@@ -164,6 +164,7 @@ class Rollout:
         await self._clusters.find(target.org, target.environment).remove(target.app)
         if desired is not None:
             await self._dismiss(target, desired.rollout)
+        await self._environments[target.environment].publisher.withdraw(target.org, target.app)
         tell("Stopped. Its instances and their data are kept.")
         await self._succeed(deployment, None, tell)
 
@@ -174,6 +175,7 @@ class Rollout:
         cluster = self._clusters.find(target.org, target.environment)
         if desired is None:
             await cluster.remove(target.app)
+            await self._environments[target.environment].publisher.withdraw(target.org, target.app)
         else:
             environment = self._environments[target.environment]
             folder = await self._folder(target, desired.release)

@@ -29,6 +29,7 @@ from havn.kit.http import HttpClient
 from havn.kit.serve import serve
 from havn.local import environment
 from havn.local.cluster import LocalClusters, Unpacked
+from havn.local.egress import FolderRules, policies
 from havn.local.keyring import LocalKeyring
 from havn.local.secrets import write_private
 from havn.local.state import State
@@ -89,7 +90,7 @@ class Console:
             timeout=15,
             verify=False,
         )
-        self.publisher = Publisher(http, signer)
+        self.publisher = Publisher(http, signer, outbound=FolderRules(policies(state)))
 
     async def start(self, extra: Sequence[BaseRoute] = ()) -> None:
         """Serve, and enqueue putting back what the clusters should run."""

@@ -28,6 +28,8 @@ class Addresses(msgspec.Struct, frozen=True):
     port: int
     platform_port: int
     console_port: int
+    egress_port: int = 0
+    """Where apps find the way out; 0: there is none."""
 
     @property
     def domain(self) -> str:
@@ -38,6 +40,11 @@ class Addresses(msgspec.Struct, frozen=True):
     def platform_url(self) -> str:
         """The platform process, as our other processes reach it."""
         return f"http://127.0.0.1:{self.platform_port}"
+
+    @property
+    def egress_url(self) -> str:
+        """The API proxy, as apps reach it."""
+        return f"http://127.0.0.1:{self.egress_port}"
 
     def public(self, name: str) -> str:
         """The public address of the host `name`.`domain`."""
@@ -107,6 +114,7 @@ def settings(addresses: Addresses) -> dict[str, str]:
         "HAVN_ENVIRONMENT": NAME,
         "HAVN_ENVIRONMENT_TYPE": TYPE,
         "HAVN_PLATFORM_URL": addresses.platform_url,
+        **({"HAVN_EGRESS_URL": addresses.egress_url} if addresses.egress_port else {}),
     }
 
 

@@ -53,6 +53,12 @@ class SecretStore:
                 self._values = self._read()
         return self._values.get(name)
 
+    def under(self, prefix: str) -> dict[str, str]:
+        """Every secret whose name begins with `prefix`, as it is stored now."""
+        with self._locked():
+            self._values = self._read()
+        return {name: value for name, value in self._values.items() if name.startswith(prefix)}
+
     def put(self, name: str, value: str) -> None:
         """Store a secret, replacing the one before."""
         with self._locked():

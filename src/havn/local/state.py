@@ -33,6 +33,7 @@ class State:
         self.testdata = self.folder / "testdata"
         self.orgs = self.folder / "orgs.json"
         self.token = self.folder / "token"
+        self.egress = self.folder / "egress"
         self._lock: IO[str] | None = None
 
     def prepare(self) -> None:

@@ -31,6 +31,7 @@ from havn.local import databases, environment
 from havn.local.cluster import LocalClusters, Machine
 from havn.local.console import Console, LocalReleases
 from havn.local.dev import DevSessions
+from havn.local.egress import LocalEgress
 from havn.local.gateway import Gateway
 from havn.local.keyring import LocalKeyring
 from havn.local.logs import LogFile, LogStream
@@ -116,7 +117,7 @@ class LocalPlatform:
         store = SecretStore(state.secrets)
         keys = environment.Keys.open(store)
         self.keyring = LocalKeyring(store)
-        self.addresses = environment.Addresses(self.port, environment.free_port(), environment.free_port())
+        self.addresses = environment.Addresses(self.port, *(environment.free_port() for _ in range(3)))
         self._gateway = Gateway(
             port=self.port,
             scheme=environment.SCHEME,
@@ -125,7 +126,12 @@ class LocalPlatform:
             output=self._log("ingress"),
         )
         stack.push_async_callback(self._gateway.stop)
+        self._egress = LocalEgress(
+            state, self.addresses, store, environ=self._environ, output=self._log("egress")
+        )  # fmt: skip
+        stack.push_async_callback(self._egress.stop)
         gateway = asyncio.create_task(self._gateway.begin())
+        self._egress.begin()
         began = time.perf_counter()
         try:
             await self._start_postgres()
@@ -136,6 +142,7 @@ class LocalPlatform:
             platform = await self._begin_platform(keys, urls)
             await testdata_load.load(urls, state.testdata)
             await platform.ready(attempts=1)
+            await self._egress.supervisor.ready(attempts=1)
         finally:
             # The gateway's own failure, a port taken in the last moment, is the better message.
             await gateway
@@ -186,7 +193,7 @@ class LocalPlatform:
         """How the parts of the platform itself are; nothing secret, so no token is asked for."""
         parts = [
             MachinePart(name=each.name, state=each.state, reason=each.reason, restarts=each.restarts, pid=_pid(each))
-            for each in (self._gateway.supervisor, self._platform)
+            for each in (self._gateway.supervisor, self._platform, self._egress.supervisor)
         ]
         pid = self._server.pid
         postgres = MachinePart(

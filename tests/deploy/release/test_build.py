@@ -75,6 +75,17 @@ def test_files_that_are_no_part_of_an_app_are_left_out(make, app_folder):
     assert make(app_folder).release.digest == first
 
 
+def test_outbound_rules_beside_the_app_go_with_the_release(make, app_folder):
+    plain = make(app_folder)
+    app = app_folder.rename(app_folder.with_name("App"))
+    rules = app.parent / "deployment"
+    rules.mkdir()
+    (rules / "values.yaml").write_text("a: 1\n")
+    assert make(app).release.digest == plain.release.digest
+    (rules / "egress.yaml").write_text("mode: enforce\n")
+    assert make(app).release.digest != plain.release.digest
+
+
 def test_a_link_is_refused(make, app_folder):
     (app_folder / "options").mkdir()
     (app_folder / "options" / "passwords.json").symlink_to("/etc/passwd")

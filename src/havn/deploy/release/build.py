@@ -62,7 +62,7 @@ async def build(
     The same files, dependencies and `commit` always give the same digest. Dependencies that were resolved once are
     taken from `cache`. Raises `ReleaseError`, `RegistryError`.
     """
-    files = app_files(folder)
+    files = {**_outbound_rules(folder), **app_files(folder)}
     if not files:
         raise ReleaseError(f"{folder} holds no files.")
     repository = str(id_)
@@ -107,6 +107,14 @@ async def build(
         existed=existed,
         size=len(needed.data) + len(app.data),
     )
+
+
+def _outbound_rules(folder: Path) -> dict[str, bytes]:
+    """`deployment/egress.yaml` beside `App/`: it goes with the release, so that it is rolled back with it."""
+    beside = folder.parent / "deployment" / "egress.yaml"
+    if folder.name != "App" or not beside.is_file() or beside.is_symlink():
+        return {}
+    return {"deployment/egress.yaml": beside.read_bytes()}
 
 
 def commit_of(folder: Path) -> str | None:

@@ -69,6 +69,7 @@ class Policies:
         for caller in self._contents.keys() - found.keys():
             self._policies.pop(caller, None)
             self.broken.pop(caller, None)
+            _log.info("policy_removed", app=caller)
         for caller, content in found.items():
             if content != self._contents.get(caller):
                 self._take(caller, content)
