@@ -23,6 +23,8 @@ async def test_anybody_works_out_a_fee_without_script(stage: Any, browse: Any) -
     assert page.has("Antall dispensasjoner")
     page = await page.fill("Antall dispensasjoner", "2").press("English")
     assert page.lang == "en"
+    assert page.value("Number of exemptions") == "2"
+    assert page.value("Usable floor space") == "42,5"
 
 
 async def test_by_script_the_model_travels_with_the_page(stage: Any, browse: Any) -> None:

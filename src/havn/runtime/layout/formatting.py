@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -145,19 +145,6 @@ def show_date(value: Any, format_: str | None = None) -> str:
     parts = {"yyyy": f"{day.year:04}", "yy": f"{day.year % 100:02}", "MM": f"{day.month:02}", "M": str(day.month),
              "dd": f"{day.day:02}", "d": str(day.day)}  # fmt: skip
     return re.sub(r"yyyy|yy|MM|M|dd|d", lambda match: parts[match[0]], pattern)
-
-
-def show_moment(value: Any) -> str:
-    """A moment as date and time of day in Norway; the stored value when it is none."""
-    from zoneinfo import ZoneInfo
-
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return str(value or "")
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(ZoneInfo("Europe/Oslo"))
-    return moment.strftime("%d.%m.%Y %H:%M")
 
 
 def to_date(value: Any) -> date | None:

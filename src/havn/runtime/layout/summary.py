@@ -13,7 +13,6 @@ import msgspec
 
 from havn.runtime.layout import display, markdown
 from havn.runtime.layout.nodes import Node, State
-from havn.runtime.layout.tree import LISTS
 
 _SILENT = frozenset(
     {
@@ -202,8 +201,3 @@ def label(node: Node) -> str:
         if found:
             return markdown.plain(found)
     return _ADDRESS.get(node.state.surroundings.language, _ADDRESS["nb"]) if node.type == "Address" else ""
-
-
-def is_list(node: Node) -> bool:
-    """Whether the node draws rows."""
-    return node.type in LISTS

@@ -29,6 +29,9 @@ def page(handler: Handler) -> Handler:
         except Exception as error:  # noqa: BLE001 - a person is waiting: they get a page, the log gets the reason
             _log.error("page_failed", exc_info=error)
             return _draw(request, Problem(500, code="internal_error"))
+        finally:
+            # What was uploaded lies in temporary files.
+            await request.close()
 
     endpoint.__name__ = handler.__name__
     return endpoint
@@ -92,8 +95,7 @@ def _own_words(site: Site, problem: Problem) -> str | None:
 
 def _stronger(site: Site) -> str:
     settings = site.context.settings
-    here = f"{settings.scheme}://{settings.app_host}{site.base}/"
     return (
-        f"{settings.platform_base}/authentication/api/v1/authentication?goto={quote(here, safe='')}"
+        f"{settings.platform_base}/authentication/api/v1/authentication?goto={quote(site.home, safe='')}"
         "&acr_values=idporten-loa-high"
     )

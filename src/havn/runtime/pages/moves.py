@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from havn.kit.problem import Problem
 from havn.runtime import process
+from havn.runtime.api.session import sign_in
 from havn.runtime.issues import ValidationIssue
 from havn.runtime.pages import checks, page, start
 from havn.runtime.pages.feedback import WHOLE_PAGE, Feedback, put_issues
@@ -62,9 +63,13 @@ async def change_language(form: Form, sent: Posted, saved: Saved) -> Response:
     """The same page in another language, from now on."""
     if not saved.clean:
         return form.stay(await form.view(saved))
-    response = form.site.go(form.address() if form.opened.stored else "/")
-    if sent.subject in form.site.languages:
-        form.site.set_language(response, sent.subject)
+    language = sent.subject if sent.subject in form.site.languages else form.site.language
+    if form.opened.stored:
+        response = form.site.go(form.address())
+    else:
+        form.opened.speak(language)
+        response = page.whole(await form.view(None))
+    form.site.set_language(response, language)
     return response
 
 
@@ -81,6 +86,9 @@ async def submit(form: Form, sent: Posted, saved: Saved) -> Response:
         view.elsewhere = await _elsewhere(form, await form.opened.judge(fully=True))
         if view.elsewhere or has_errors(view.feedback, everywhere=True):
             return form.stay(view)
+    if not form.opened.stored:
+        # Nothing is sent anywhere: that nothing is wrong is all there is to say.
+        return await form.answer(sent, saved)
     try:
         instance, _ = await process.next_task(form.site.context, form.site.actor, form.opened.instance, action)
     except Problem as problem:
@@ -141,4 +149,6 @@ async def instantiate(form: Form, sent: Posted, saved: Saved) -> Response:
         value = state.value(form.layout.default_data_type, str(source))
         if value is not None:
             prefill[str(target)] = value
-    return await start.instantiate(form.site, form.opened.instance.party_id, prefill)
+    if form.opened.party_id is None:
+        return sign_in(form.site.request, goto=form.site.home)
+    return await start.instantiate(form.site, form.opened.party_id, prefill)

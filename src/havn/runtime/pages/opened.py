@@ -81,6 +81,11 @@ class Opened:
         """Hidden fields that the page brings back: none, since the instance is stored."""
         return {}
 
+    def speak(self, language: str) -> None:
+        """Go on in another language."""
+        self.site.speak(language)
+        self._states.clear()
+
     def renew(self, result_models: Mapping[str, Model], instance: Instance) -> None:
         """Take over what a change led to: element id to model, and the instance as it is now."""
         self.instance = instance
@@ -97,6 +102,11 @@ class Opened:
         others = [each for each in self.instance.data if each.id != element.id]
         self.instance = msgspec.structs.replace(self.instance, data=[*others, element])
         self._states.clear()
+
+    @property
+    def party_id(self) -> int | None:
+        """Whom the form is filled in for; None where nobody is known."""
+        return self.instance.party_id
 
     @property
     def path(self) -> str:

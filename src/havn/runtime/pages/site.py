@@ -60,6 +60,11 @@ class Site:
         self.language = self._language()
         self.actor: Actor = self.context.actor(principal(request), self.language)
 
+    def speak(self, language: str) -> None:
+        """Draw the rest of this request in another language."""
+        self.language = language
+        self.actor = self.context.actor(principal(self.request), language)
+
     @property
     def dev(self) -> bool:
         """Whether a developer is looking."""
@@ -172,6 +177,12 @@ class Site:
             "media-src 'self' https:; "
             f"connect-src 'self'; form-action 'self' {platform}; base-uri 'none'; frame-ancestors 'none'"
         )
+
+    @property
+    def home(self) -> str:
+        """The whole address of the app's front page."""
+        settings = self.context.settings
+        return f"{settings.scheme}://{settings.app_host}{self.base}/"
 
     def asset(self, name: str) -> str:
         """The address of a built asset. 503 where they are not built."""

@@ -98,7 +98,7 @@ async def party_selection(request: Request) -> Response:
     """Whom to act for; a choice made is kept as a cookie."""
     site = Site(request)
     if not site.actor.principal.authenticated:
-        return sign_in(request)
+        return sign_in(request, goto=site.home)
     if request.method == "POST":
         return await _choose(site)
     allowed = await parties.parties(site.context, site.actor, allowed_to_instantiate=True)
@@ -132,7 +132,7 @@ async def start(request: Request) -> Response:
     """Make an instance for a party and open it."""
     site = Site(request)
     if not site.actor.principal.authenticated:
-        return sign_in(request, goto=None)
+        return sign_in(request, goto=site.home)
     sent = await posted.read(request)
     await site.check()
     value = sent.one("party")

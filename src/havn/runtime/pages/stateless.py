@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from havn.contracts.application import DataType
+from havn.contracts.register import Party
 from havn.contracts.storage import Instance
 from havn.kit.problem import Problem
 from havn.runtime import parties, stateless, visible
@@ -42,12 +43,24 @@ class Stateless(Opened):
 
     stored = False
 
-    def __init__(self, site: Site, layout: Layout, type_: DataType, model: Model, owner: str | None) -> None:
-        super().__init__(site, Instance(app_id=site.context.folder.id, org=site.context.folder.org), _NOWHERE, owner)
+    def __init__(self, site: Site, layout: Layout, type_: DataType, model: Model, party: Party | None) -> None:
+        nowhere = Instance(app_id=site.context.folder.id, org=site.context.folder.org)
+        super().__init__(site, nowhere, _NOWHERE, party.name if party is not None else None)
+        self._party = party
         self.layout = layout
         self.type = type_
         self.models = {type_.id: model}
         self._drawn: FormState | None = None
+
+    @property
+    def party_id(self) -> int | None:
+        """Whom a signed-in user acts for."""
+        return self._party.party_id if self._party is not None else None
+
+    def speak(self, language: str) -> None:
+        """Go on in another language."""
+        super().speak(language)
+        self._drawn = None
 
     def page_path(self, page: str, task: str | None = None) -> str:
         """The path of a page."""
@@ -126,16 +139,15 @@ async def show(request: Request) -> Response:
         return sign_in(request)
     if "page" in request.path_params:
         return site.go("/", status=302)
-    owner, party = None, None
+    party = None
     if not stateless.allows_anonymous(type_):
         party = await parties.current(site.context, site.actor, request.cookies)
         await stateless.require_read(site.context, site.actor, party)
-        owner = party.name
     prefill = {name: value for name, value in request.query_params.items() if name not in ("lang", "party")}
     known = site.context.folder.prefill(type_.id)
     wanted = {name: prefill[name] for name in prefill if known is not None and name in known.query_parameters}
     model = await stateless.fresh(site.context, site.actor, type_, party, wanted or None)
-    opened = Stateless(site, layout, type_, model, owner)
+    opened = Stateless(site, layout, type_, model, party)
     pages = (await opened.state(layout)).pages()
     if not pages:
         raise Problem(404, "The form has no page to show.", code="no_page")
@@ -146,13 +158,12 @@ async def post(request: Request) -> Response:
     """A page sent back with its model."""
     site = Site(request)
     layout, type_ = _form(site)
-    owner = None
+    party = None
     if not stateless.allows_anonymous(type_):
         if not site.actor.principal.authenticated:
-            return sign_in(request, goto=None) if not site.partial else Response(status_code=401)
+            return sign_in(request, goto=site.home) if not site.partial else Response(status_code=401)
         party = await parties.current(site.context, site.actor, request.cookies)
         await stateless.require_read(site.context, site.actor, party)
-        owner = party.name
     sent = await posted.read(request)
     await site.check()
     try:
@@ -160,7 +171,7 @@ async def post(request: Request) -> Response:
     except (msgspec.DecodeError, RecursionError):
         raise Problem(400, "The form did not bring its answers along.", code="invalid_model") from None
     site.context.models.check(type_.id, model)
-    opened = Stateless(site, layout, type_, model, owner)
+    opened = Stateless(site, layout, type_, model, party)
     name = request.path_params["page"]
     found = layout.pages.get(name)
     if found is None or name not in layout.order:
