@@ -6,7 +6,8 @@ public name goes into the Host header (design section 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx2
@@ -16,6 +17,64 @@ from havn.kit.problem import Problem
 
 Response = httpx2.Response
 TransportError = httpx2.TransportError
+
+
+ProxyError = httpx2.ProxyError
+TimeoutException = httpx2.TimeoutException
+
+
+class ProxiedTransport(httpx2.AsyncBaseTransport):
+    """Connections through an HTTP proxy that wants a fresh token now and then (`Proxy-Authorization: Bearer`).
+
+    Give it to `HttpClient` as `transport`. When `token()` gives another token, new requests go over new connections,
+    and those before are closed once they are no longer needed.
+    """
+
+    def __init__(self, proxy_url: str, token: Callable[[], str], *, verify: Any = True) -> None:
+        self._url = proxy_url
+        self._token = token
+        self._verify = verify
+        self._current: httpx2.AsyncHTTPTransport | None = None
+        self._made_with = ""
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """See `httpx2.AsyncBaseTransport`."""
+        token = self._token()
+        if self._current is None or token != self._made_with:
+            before = self._current
+            proxy = httpx2.Proxy(self._url, headers={"Proxy-Authorization": f"Bearer {token}"})
+            self._current = httpx2.AsyncHTTPTransport(
+                proxy=proxy,
+                verify=self._verify,
+                limits=httpx2.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30),
+                trust_env=False,
+            )
+            self._made_with = token
+            if before is not None:
+                task = asyncio.create_task(self._close_later(before))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+        return await self._current.handle_async_request(request)
+
+    async def _close_later(self, transport: httpx2.AsyncHTTPTransport) -> None:
+        # Longer than any one call may take.
+        try:
+            await asyncio.sleep(_LONGEST_CALL)
+        finally:
+            await transport.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._current is not None:
+            await self._current.aclose()
+            self._current = None
+
+
+_LONGEST_CALL = 120.0
 
 
 class HttpClient:
