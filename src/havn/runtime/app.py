@@ -46,6 +46,7 @@ from havn.runtime.api import (
 from havn.runtime.context import AppContext, Clients
 from havn.runtime.edge import Edge
 from havn.runtime.hooks import loader
+from havn.runtime.http import Http
 from havn.runtime.layout_sets import Layouts
 from havn.runtime.models import Models
 from havn.runtime.reload import Reloader
@@ -90,6 +91,11 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
     enforcement = Enforcement(AuthorizationClient(connections[5]), signer, clock=clock)
     callers = Callers(connections[3], scheme=settings.scheme, domain=settings.domain, clock=clock, org=settings.org)
 
+    to_proxy = PlatformTokenSigner(
+        issuer=settings.org, app=settings.app, audience="egress", key=settings.platform_access_key, clock=clock
+    )
+    outbound = Http.through(settings.egress_url, to_proxy.token)
+
     def read() -> AppContext:
         folder = AppFolder.read(
             Path(settings.app_folder), as_=AppId(settings.org, settings.app), environment=settings.environment
@@ -103,6 +109,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
             clients=clients,
             enforcer=enforcement.enforcer,
             signer=signer,
+            http=outbound,
             clock=clock,
         )
 
@@ -111,6 +118,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(outbound.close)
             for connection in connections:
                 stack.push_async_callback(connection.close)
             await stack.enter_async_context(callers.following())

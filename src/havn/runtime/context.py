@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from havn.guard.principal import Principal
     from havn.runtime.actor import Actor
     from havn.runtime.hooks import Hooks
+    from havn.runtime.http import Http
     from havn.runtime.layout_sets import Layouts
     from havn.runtime.models import Models
     from havn.runtime.settings import RuntimeSettings
@@ -51,6 +52,8 @@ class AppContext(msgspec.Struct, frozen=True):
     clients: Clients
     enforcer: Enforcer
     signer: PlatformTokenSigner
+    http: Http
+    """The way out for service code."""
     clock: Clock
 
     @property

@@ -37,6 +37,7 @@ def common(context: AppContext, actor: Actor) -> dict[str, Any]:
         "now": context.clock(),
         "settings": context.folder.settings.raw,
         "folder": PurePath(context.folder.root),
+        "http": context.http,
     }
 
 

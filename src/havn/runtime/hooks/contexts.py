@@ -11,8 +11,10 @@ import msgspec
 
 from havn.contracts.storage import DataElement, Instance
 from havn.guard.principal import Principal
+from havn.runtime.http import Http
 
 T = TypeVar("T")
+NO_WAY_OUT = Http(None)
 
 
 class Data(Protocol):
@@ -66,6 +68,8 @@ class Context(msgspec.Struct, kw_only=True):
     """The app's `appsettings`, merged for this environment."""
     folder: PurePath
     """The app folder, for reading files the app brings along."""
+    http: Http = NO_WAY_OUT
+    """Requests to other systems, through the API proxy (see `havn.runtime.http`); for hooks that are `async`."""
 
 
 class InstanceContext(Context, kw_only=True):
