@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -118,10 +119,16 @@ def names(request: Request, name: str) -> list[str]:
     return [part.strip() for part in request.query_params.get(name, "").split(",") if part.strip()]
 
 
+@cache
+def _members(type_: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """The members of a type as (name here, name in JSON): worked out once, since it resolves every annotation."""
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(type_))
+
+
 def with_nulls(value: Any) -> Any:
     """Contract types as JSON with every member there, null where it has no value."""
     if isinstance(value, msgspec.Struct):
-        return {field.encode_name: with_nulls(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+        return {encoded: with_nulls(getattr(value, name)) for name, encoded in _members(type(value))}
     if isinstance(value, list | tuple):
         return [with_nulls(item) for item in value]
     if isinstance(value, dict):
