@@ -24,6 +24,9 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
+    if settings.dependencies is not None:
+        # After our own packages: a release never holds a package of the runtime's in another version.
+        sys.path.append(settings.dependencies)
 
     async def run() -> None:
         from havn.runtime.app import build

@@ -18,6 +18,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where this process reaches the platform APIs, without a path."""
     app_folder: str
     """The folder that holds `config/`, `ui/` … (or the one above it, that holds `App/`)."""
+    dependencies: str | None = None
+    """Folder of the release's own Python packages, found after the runtime's; absent when they are found already."""
     egress_url: str | None = None
     """The API proxy, the only way out; absent: the app reaches nothing but the platform."""
     org: str
