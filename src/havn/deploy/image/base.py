@@ -25,7 +25,10 @@ Kind = Literal["runtime", "platform"]
 
 # Debian's release for a version of Python: wheels with compiled code fit one and not the other.
 _SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
-_PACKAGES = ("base-files", "python3-minimal", "libpython3-stdlib", "ca-certificates", "netbase", "tzdata")
+# libstdc++6 is what compiled wheels (google-re2) expect of the system.
+_PACKAGES = (
+    "base-files", "python3-minimal", "libpython3-stdlib", "libstdc++6", "ca-certificates", "netbase", "tzdata",
+)  # fmt: skip
 
 
 class ImageSettings(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
