@@ -16,6 +16,7 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "org": ("skd", {}),
     "app": ("second", {}),
     "domain": ("example.com", {}),
+    "scheme": ("http", {}),
     "environment": ("production", {}),
     "environmentType": ("production", {}),
     "image.repository": ("elsewhere.example.no/x", {}),
