@@ -1,0 +1,15 @@
+{{/* What the page for unknown addresses is selected by. */}}
+{{- define "cluster.unknown" -}}
+app.kubernetes.io/name: havn-unknown
+app.kubernetes.io/component: unknown-address
+{{- end -}}
+
+{{- define "cluster.labels" -}}
+app.kubernetes.io/part-of: {{ .Values.org | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+{{- end -}}
+
+{{/* The host of the org's apps, without port. */}}
+{{- define "cluster.host" -}}
+{{ .Values.org }}.apps.{{ regexReplaceAll ":\\d+$" .Values.domain "" }}
+{{- end -}}
