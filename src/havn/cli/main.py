@@ -27,6 +27,7 @@ _COMMANDS = {
     "token": ("havn.cli.token:token", "Print the control plane's token."),
     "doctor": ("havn.cli.doctor:doctor", "Find out why the platform does not run here."),
     "policy": ("havn.cli.policy:app", "Test, lint, compare, replay and show app policies."),
+    "egress": ("havn.cli.egress:app", "What apps may reach: test a call, see the log, get the missing rules."),
     "models": ("havn.cli.models:app", "Generate typed model classes from an app's JSON Schemas."),
     "testdata": ("havn.cli.testdata:app", "Make and show synthetic people and companies."),
 }

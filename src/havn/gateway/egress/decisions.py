@@ -19,10 +19,9 @@ _FLUSH_LINES = 256
 Result = Literal["allow", "deny", "limit", "error", "identity"]
 
 
-class Decision(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
+class Decision(msgspec.Struct, tag_field="event", tag="egress", rename="camel", omit_defaults=True, kw_only=True):
     """The line, filled in as the request goes on; written once, at its end."""
 
-    event: Literal["egress"] = "egress"
     timestamp: str = ""
     trace_id: str
     result: Result
