@@ -85,6 +85,8 @@ _MEMBERS = {
 }
 _SMALL = 32 * 1024
 """Bytes below which a request cannot come near the limits on values."""
+_FEW = 100
+"""Values of an attribute up to which they need no counting of their own."""
 _ONLY_TEXT = {str}
 _STRING_TYPES = frozenset({None, "", "string", names.STRING})
 
@@ -171,25 +173,38 @@ def _ordinary(asked: _Request, now: dt.datetime | None) -> Request | None:
             given = listing
         if given.content is not None or category in attributes or ":" not in category:
             return None
-        listed = given.attribute
-        if type(listed) is not list:
+        read = _plain_bags(given.attribute, category)
+        if read is None:
             return None
-        attributes[category] = bags = {}
-        for a in listed:
-            value = a.value
-            if a.data_type not in _STRING_TYPES or a.issuer is not None or a.attribute_id in bags:
-                return None
-            if type(value) is str:
-                bags[a.attribute_id] = (value,)
-            elif type(value) is list and value and {*map(type, value)} == _ONLY_TEXT:
-                bags[a.attribute_id] = tuple(value)
-            else:
-                return None
-            if a.include_in_result:
-                echo = (*echo, _echo(a, category, bags[a.attribute_id], names.STRING))
+        attributes[category], echoed = read
+        if echoed:
+            echo += echoed
     if not attributes:
         return None
     return Request(attributes, echo=echo, now=now, return_policy_ids=bool(asked.return_policy_id_list))
+
+
+def _plain_bags(
+    listed: list[_Attribute] | _Attribute | None, category: str
+) -> tuple[dict[AttributeKey, Bag], tuple[Attribute, ...]] | None:
+    """Bags of attributes that are all strings, each given once, and those to echo; None when they are not."""
+    if type(listed) is not list:
+        return None
+    bags: dict[AttributeKey, Bag] = {}
+    echo: tuple[Attribute, ...] = ()
+    for a in listed:
+        if a.issuer is not None or a.data_type not in _STRING_TYPES:
+            return None
+        value = a.value
+        if type(value) is str:
+            bags[a.attribute_id] = (value,)
+        elif type(value) is list and 0 < len(value) <= _FEW and {*map(type, value)} == _ONLY_TEXT:
+            bags[a.attribute_id] = tuple(value)
+        else:
+            return None
+        if a.include_in_result:
+            echo = (*echo, _echo(a, category, bags[a.attribute_id], names.STRING))
+    return (bags, echo) if len(bags) == len(listed) else None
 
 
 def _read_any_case(body: bytes) -> _Request:
@@ -229,6 +244,11 @@ class _Reader:
         self.values = 0
 
     def part(self, given: _Category, category: str) -> CategoryPart:
+        if given.content is None:
+            read = _plain_bags(given.attribute, category)
+            if read is not None:
+                self.count(len(read[0]))
+                return CategoryPart(category, read[0], given.id, read[1])
         bags: dict[AttributeKey, Bag] = {}
         echo: tuple[Attribute, ...] = ()
         error: EvaluationError | None = None
@@ -266,7 +286,7 @@ class _Reader:
         document = None
         if given.content is not None:
             document = _content(given.content, self.bounds)
-        return CategoryPart(category, bags, xml_id=given.id, echo=echo, document=document, error=error)
+        return CategoryPart(category, bags, given.id, echo, document, error)
 
     def count(self, values: int) -> None:
         self.values += values

@@ -106,12 +106,11 @@ def _pascal(result: Result) -> bytes:
         head = _pascal_head(result)
         if wire is not None:
             wire["pascal"] = head
-    rest: dict[str, Any] = {}
     if result.attributes:
-        rest["Category"] = _pascal_categories(result.attributes)
+        head += b',"Category":' + _pascal_categories(result.attributes)
     if result.policies:
-        rest["PolicyIdentifierList"] = _policies(result, str)
-    return head + b"," + _encode(rest)[1:] if rest else head + b"}"
+        head += b',"PolicyIdentifierList":' + _encode(_policies(result, str))
+    return head + b"}"
 
 
 def _pascal_head(result: Result) -> bytes:
@@ -147,20 +146,32 @@ def _pascal_duty(duty: Obligation) -> dict[str, Any]:
     return {"Id": duty.id, "AttributeAssignment": assignments} if assignments else {"Id": duty.id}
 
 
-def _pascal_categories(attributes: tuple[Attribute, ...]) -> list[dict[str, Any]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+class _PascalEchoed(msgspec.Struct, rename="pascal", omit_defaults=True):
+    attribute_id: str
+    value: Any
+    data_type: str
+    include_in_result: bool | None
+    issuer: str | None = None
+
+
+class _PascalCategory(msgspec.Struct, rename="pascal"):
+    category_id: str
+    attribute: list[_PascalEchoed]
+
+
+def _pascal_categories(attributes: tuple[Attribute, ...]) -> bytes:
+    found: dict[str, _PascalCategory] = {}
     for a in attributes:
-        values = [_json_value(a.data_type, value) for value in a.values]
-        found.setdefault(a.category, []).append(
-            _without_nulls(
-                AttributeId=a.id,
-                Value=values[0] if len(values) == 1 else values,
-                DataType=a.data_type,
-                Issuer=a.issuer,
-                IncludeInResult=True,
-            )
-        )
-    return [{"CategoryId": category, "Attribute": held} for category, held in found.items()]
+        category = found.get(a.category)
+        if category is None:
+            category = found[a.category] = _PascalCategory(a.category, [])
+        if a.data_type == names.STRING:
+            value: Any = a.values[0] if len(a.values) == 1 else a.values
+        else:
+            values = [_json_value(a.data_type, value) for value in a.values]
+            value = values[0] if len(values) == 1 else values
+        category.attribute.append(_PascalEchoed(a.id, value, a.data_type, True, a.issuer))
+    return _encode([*found.values()])
 
 
 def _json_value(data_type: str, value: Any) -> Any:

@@ -24,7 +24,6 @@ class CategoryPart:
         self,
         category: str,
         bags: dict[AttributeKey, Bag],
-        *,
         xml_id: str | None = None,
         echo: tuple[Attribute, ...] = (),
         document: Content | None = None,
@@ -57,18 +56,17 @@ def expand(
     requests: list[Request] = []
     if references:
         _bound(len(references), bounds)
-        by_id: dict[str, list[CategoryPart]] = {}
+        by_id: dict[str, CategoryPart | None] = {}
         for part in parts:
             if part.id is not None:
-                by_id.setdefault(part.id, []).append(part)
+                by_id[part.id] = None if part.id in by_id else part  # None: several have the id
         for reference in references:
-            found: list[Sequence[CategoryPart]] = [by_id.get(name, ()) for name in reference]
-            if not reference or any(len(named) != 1 for named in found):
-                wrong = [name for name, named in zip(reference, found, strict=True) if len(named) != 1]
-                message = f"no single category has the id {wrong[0]!r}" if wrong else "an empty reference"
+            chosen = [found for name in reference if (found := by_id.get(name)) is not None]
+            if len(chosen) != len(reference) or not chosen:
+                wrong = next((name for name in reference if by_id.get(name) is None), None)
+                message = "an empty reference" if wrong is None else f"no single category has the id {wrong!r}"
                 requests.append(maker.failed(message))
                 continue
-            chosen = [named[0] for named in found]
             single = maker.single(chosen)
             if single is not None:
                 requests.append(single)
