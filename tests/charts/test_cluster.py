@@ -1,0 +1,84 @@
+"""charts/cluster: every value is described and matters, and what Kubernetes must take it takes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+pytestmark = pytest.mark.cluster
+CHART = Path(__file__).resolve().parents[2] / "charts" / "cluster"
+BASE = {
+    "org": "ttd", "domain": "tt02.example.no:8443",
+    "image": {"repository": "registry.example.no/havn/runtime", "digest": "sha256:" + "a" * 64},
+}  # fmt: skip
+# Each leaf of values.schema.json, set to something else than its default.
+SHOWN: dict[str, Any] = {
+    "org": "skd",
+    "domain": "example.com",
+    "image.repository": "elsewhere.example.no/x",
+    "image.digest": "sha256:" + "f" * 64,
+    "image.pullSecrets": ["registry"],
+    "headers.stsSeconds": 0,
+    "retry.attempts": 5,
+    "redirect.enabled": False,
+    "redirect.port": "8443",
+    "entryPoints.http": "web",
+    "entryPoints.https": "websecure",
+    "tlsSecret": "wildcard",
+    "networkPolicy.enabled": False,
+    "networkPolicy.ingressNamespace": "edge",
+    "networkPolicy.ingressPodLabels": {"edge": "yes"},
+    "unknown.replicas": 3,
+    "unknown.resources": {"requests": {"cpu": "77m"}},
+}
+
+
+@pytest.fixture
+def render(helm, tmp_path):
+    def run(path: str = "", value: Any = None) -> str:
+        values = msgspec.json.decode(msgspec.json.encode(BASE))
+        if path:
+            *parents, last = path.split(".")
+            place = values
+            for name in parents:
+                place = place.setdefault(name, {})
+            place[last] = value
+        source = tmp_path / "values.json"
+        source.write_bytes(msgspec.json.encode(values))
+        command = [str(helm), "template", "havn", str(CHART), "-f", str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("path", SHOWN)
+def test_every_value_changes_what_is_rendered(render, path):
+    assert render() != render(path, SHOWN[path])
+
+
+def leaves(schema: dict[str, Any], path: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, inner in schema.get("properties", {}).items():
+        assert inner.get("description"), f"{path}{name} has no description"
+        found |= leaves(inner, f"{path}{name}.") if "properties" in inner else {f"{path}{name}"}
+    return found
+
+
+def test_every_value_of_the_schema_is_tried():
+    schema = msgspec.json.decode((CHART / "values.schema.json").read_bytes())
+    assert leaves(schema) - {"global"} == set(SHOWN)
+
+
+def test_helm_finds_nothing_wrong(helm, tmp_path):
+    source = tmp_path / "values.json"
+    source.write_bytes(msgspec.json.encode(BASE))
+    done = subprocess.run(
+        [str(helm), "lint", "--strict", str(CHART), "-f", str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
