@@ -7,7 +7,7 @@ from pathlib import Path
 
 from havn.appfolder.checks import catalogue
 from havn.runtime.layout.tree import LISTS
-from havn.runtime.pages.draw import DRAWN, environment
+from havn.runtime.pages.templates import DRAWN, environment
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "components.md"
 

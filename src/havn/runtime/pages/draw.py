@@ -1,8 +1,7 @@
-"""Drawing a page's components: which template draws which type, and what the templates ask about a component."""
+"""Drawing a page's components: what the templates ask about a component, and its place on the page."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +9,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from havn.kit import assets
@@ -18,85 +16,14 @@ from havn.runtime.layout import choices, display, formatting, likert, markdown, 
 from havn.runtime.layout.nodes import Node, State
 from havn.runtime.layout.surroundings import Element
 from havn.runtime.layout.tree import Page
-from havn.runtime.pages import checks, field
+from havn.runtime.pages import checks, field, templates
 from havn.runtime.pages.feedback import Feedback, Message, field_name
 from havn.runtime.pages.rows import RowsView
 from havn.runtime.pages.words import APP_KEYS, word
 
-_BY_FILE: Mapping[str, tuple[str, ...]] = {
-    "buttons": (
-        "ActionButton",
-        "Button",
-        "InstantiationButton",
-        "Link",
-        "NavigationBar",
-        "NavigationButtons",
-        "PDFPreviewButton",
-        "PrintButton",
-    ),
-    "containers": (
-        "Accordion",
-        "AccordionGroup",
-        "ButtonGroup",
-        "Cards",
-        "Grid",
-        "Group",
-        "Tabs",
-    ),
-    "fields": (
-        "Address",
-        "Checkboxes",
-        "Datepicker",
-        "Dropdown",
-        "Input",
-        "Likert",
-        "MultipleSelect",
-        "RadioButtons",
-        "TextArea",
-        "TimePicker",
-    ),
-    "files": (
-        "FileUpload",
-        "FileUploadWithTag",
-        "ImageUpload",
-    ),
-    "rows": ("RepeatingGroup",),
-    "summaries": (
-        "Summary",
-        "Summary2",
-    ),
-    "texts": (
-        "Alert",
-        "AttachmentList",
-        "Audio",
-        "Date",
-        "Divider",
-        "Header",
-        "Image",
-        "InstanceInformation",
-        "Number",
-        "Option",
-        "Panel",
-        "Paragraph",
-        "Text",
-        "Video",
-    ),
-}
-DRAWN: Mapping[str, str] = {type_: file for file, types in _BY_FILE.items() for type_ in types}
-"""Component type to the template file whose macro of that name draws it. Other types are not drawn."""
 _AUTOCOMPLETE = re.compile(r"[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)*")
 _SAFE_LINK = re.compile(r"(https?:|mailto:|tel:|/|#|\?|[\w.-]+(/|$))", re.IGNORECASE)
 _log = structlog.get_logger("pages")
-
-
-@functools.cache
-def environment() -> Environment:
-    """The templates; compiled when first used."""
-    # Every value is escaped; HTML of our own is `Markup`.
-    return Environment(
-        loader=PackageLoader("havn.runtime.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -177,10 +104,10 @@ class Draw:
 
     def html(self, node: Node) -> Markup:
         """A node by the template of its type."""
-        file = DRAWN.get(node.type)
+        file = templates.DRAWN.get(node.type)
         if file is None or (node.type in choices.MANY and "group" in node.component.bindings):
             return self._not_drawn(node)
-        macro = getattr(_module(file), node.type)
+        macro = getattr(templates.module(file), node.type)
         return Markup(macro(self, node))  # noqa: S704 - the template escapes
 
     def _not_drawn(self, node: Node) -> Markup:
@@ -443,8 +370,3 @@ class Draw:
     def asset(self, name: str) -> str:
         """The address of a built asset."""
         return assets.url(name, self.links.base)
-
-
-@functools.cache
-def _module(file: str) -> Any:
-    return environment().get_template(f"{file}.html").module

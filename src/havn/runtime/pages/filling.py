@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -28,6 +27,7 @@ class Form:
         self.opened = opened
         self.site = opened.site
         self.layout = layout
+        self.settings = self.site.context.folder.layout_sets[layout.id].settings
         self.page = found
         self.shown = set(shown)
         self.open_rows: frozenset[str] = frozenset()
@@ -82,7 +82,7 @@ class Form:
             actions=opened.actions,
             states=await opened.earlier(self.layout),
             acting_for=opened.owner,
-            autosave=_autosaves(self.layout.settings),
+            autosave=self.settings.auto_save_behavior != "onChangePage",
             elsewhere=elsewhere,
             typing=typing,
             hidden=opened.carried(),
@@ -146,13 +146,3 @@ def has_errors(feedback: Feedback, *, everywhere: bool) -> bool:
     """Whether an error stands at a field of the page, or (`everywhere`) is said about the whole."""
     messages = [message for found in feedback.fields.values() for message in found]
     return any(message.kind == "danger" for message in (*messages, *(feedback.general if everywhere else ())))
-
-
-def page_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings of a layout set's pages."""
-    found = settings.get("pages")
-    return found if isinstance(found, dict) else {}
-
-
-def _autosaves(settings: Mapping[str, Any]) -> bool:
-    return page_settings(settings).get("autoSaveBehavior") != "onChangePage"

@@ -14,7 +14,7 @@ from havn.runtime.api.session import sign_in
 from havn.runtime.issues import ValidationIssue
 from havn.runtime.pages import checks, page, start
 from havn.runtime.pages.feedback import WHOLE_PAGE, Feedback, put_issues
-from havn.runtime.pages.filling import Form, has_errors, page_settings
+from havn.runtime.pages.filling import Form, has_errors
 from havn.runtime.pages.page import Entry
 from havn.runtime.pages.posted import Posted
 from havn.runtime.pages.saving import Saved
@@ -131,11 +131,7 @@ def _asks_validation(form: Form, node_id: str, name: str) -> str | None:
     """What is validated before leaving the page: `current`, `currentAndPrevious`, `all`, or None for nothing."""
     component = form.layout.components.get(node_id.partition("_")[0])
     asked: Any = component.raw.get(name) if component is not None else None
-    asked = (
-        asked
-        or form.page.raw.get("validationOnNavigation")
-        or page_settings(form.layout.settings).get("validationOnNavigation")
-    )
+    asked = asked or form.page.raw.get("validationOnNavigation") or form.settings.validation_on_navigation
     return str(asked.get("page", "current")) if isinstance(asked, dict) else None
 
 

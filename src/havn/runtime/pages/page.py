@@ -12,11 +12,12 @@ from havn.runtime.layout import markdown, summary
 from havn.runtime.layout.nodes import Node, State
 from havn.runtime.layout.tree import Page
 from havn.runtime.pages import checks
-from havn.runtime.pages.draw import Draw, Links, Part, environment
+from havn.runtime.pages.draw import Draw, Links, Part
 from havn.runtime.pages.feedback import UPLOADS, Feedback, Message
 from havn.runtime.pages.merge import Change
 from havn.runtime.pages.posted import Posted, pairs, words
 from havn.runtime.pages.site import Site
+from havn.runtime.pages.templates import environment
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -67,7 +68,9 @@ def whole(view: View, *, status: int = 200) -> Response:
     title = drawn.title
     if drawn.errors:
         title = view.site.word("title_error", title=title)
-    frame = view.site.frame(title, acting_for=view.acting_for, form="hv-form")
+    frame = view.site.frame(
+        title, acting_for=view.acting_for, form="hv-form", wide=view.page.raw.get("expandedWidth") is True
+    )
     return view.site.page(
         "form.html",
         frame,

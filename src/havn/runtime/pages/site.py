@@ -18,7 +18,7 @@ from havn.runtime.actor import Actor
 from havn.runtime.api import common
 from havn.runtime.context import AppContext
 from havn.runtime.layout import markdown
-from havn.runtime.pages.draw import environment
+from havn.runtime.pages.templates import environment
 from havn.runtime.pages.words import APP_KEYS, LANGUAGES, word
 
 LANGUAGE_COOKIE = "havn-language"
@@ -207,7 +207,9 @@ class Site:
 
     async def party_name(self, party_id: int) -> str | None:
         """What a party is called; names are kept in memory for a while, since every page shows one."""
-        kept: dict[int, str] = self.request.app.state._state.setdefault("party_names", {})  # noqa: SLF001
+        kept: dict[int, str] | None = getattr(self.request.app.state, "party_names", None)
+        if kept is None:
+            kept = self.request.app.state.party_names = {}
         if party_id not in kept:
             try:
                 async with asyncio.timeout(3):
