@@ -12,6 +12,7 @@ PARTS = {
     "storage": "storage.py",
     "authorization": "authorization.py",
     "xacml": "xacml/run.py",
+    "egress": "egress.py",
 }
 
 
