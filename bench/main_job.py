@@ -1,7 +1,7 @@
 """The main job: time to a working form, an app's memory and start, the form page's weight, saves, building.
 
-`python bench/main_job.py` prints the table as Markdown. The load comes from a second process on loopback and is bounded:
-50 people who each save a field once a second, for twenty seconds.
+`python bench/main_job.py` prints the table as Markdown. The load comes from a second process on loopback and is
+bounded: 50 people who each save a field once a second, for twenty seconds.
 """
 
 from __future__ import annotations
