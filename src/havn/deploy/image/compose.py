@@ -55,6 +55,14 @@ async def compose(base: Place, base_digest: str, release: Release, source: Place
     return await target.registry.put_manifest(target.repository, manifest)
 
 
+async def copy(source: Place, digest: str, target: Place) -> None:
+    """Put the image `digest` of `source` into `target` too; only what is missing there is moved. `RegistryError`."""
+    _, manifest = await source.registry.manifest(source.repository, digest)
+    for part in (*manifest.layers, manifest.config):
+        await _move(source, part, target)
+    await target.registry.put_manifest(target.repository, manifest)
+
+
 def _check_fit(base: ImageConfig, release: ReleaseConfig) -> None:
     version = base.config.labels.get("havn.version")
     if base.config.labels.get("havn.image") != "runtime" or version is None:

@@ -1,0 +1,322 @@
+"""`KubernetesCluster`: an app is a Helm release of `charts/app`, and it is there when the cluster says so.
+
+Helm does not wait: we watch the pods ourselves, so that a release that cannot start is seen at once and with its
+reason, before the revision that was last ready is put back. Which one that was stands on the Deployment, so that a
+deploy killed half way does not make a broken revision the one to go back to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Collection, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from havn.clusters.kubernetes import logs, reading, secrets
+from havn.clusters.kubernetes.front import Front
+from havn.clusters.kubernetes.helm import Helm
+from havn.clusters.kubernetes.kube import Absent, Kube
+from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Event, Pod
+from havn.clusters.kubernetes.values import Image, values
+from havn.clusters.port import (
+    AppStatus,
+    ClusterError,
+    LogLine,
+    Progress,
+    RolloutFailed,
+    UnknownApp,
+    Workload,
+    silent,
+)
+
+_APPS = "apps/v1"
+_SCALING = "autoscaling/v2"
+_NAME = "app.kubernetes.io/name"
+_OURS = "app.kubernetes.io/component"
+_ORG = "app.kubernetes.io/part-of"
+_READY_REVISION = "havn/ready-revision"
+_POLL_SECONDS = 0.25
+_SCALE_WITHIN = 60.0
+# Beyond its own time to end, for a pod whose node is slow to say that it is gone.
+_LEAVING_SECONDS = 30.0
+
+
+class Images(Protocol):
+    """Where apps' images come from."""
+
+    async def image(self, org: str, app: str, release: str) -> Image:
+        """The image of a release, put where the cluster's nodes find it. Raises `ClusterError`."""
+        ...
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """One org's cluster in one environment."""
+
+    org: str
+    environment: str
+    chart: Path
+    """The folder of `charts/app`."""
+    values: Mapping[str, Any] = {}
+    """Values of the chart for every app of the cluster: domain, platform, ingress, network policy, scaling."""
+
+
+class _NotReady(Exception):
+    """The reason, a sentence."""
+
+
+class KubernetesCluster:
+    """See `Cluster`. One call at a time changes an app."""
+
+    def __init__(self, site: Site, kube: Kube, helm: Helm, images: Images, front: Front | None = None) -> None:
+        """With `front`, a rollout has not succeeded until the app answers through the ingress."""
+        self.site = site
+        self.kube = kube
+        self._helm = helm
+        self._images = images
+        self._front = front
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def apply(self, workload: Workload, progress: Progress = silent) -> AppStatus:
+        """See `Cluster.apply`."""
+        app = workload.app
+        async with self._locks[app]:
+            await self._helm.unlock(app)
+            before = await self._find(app)
+            image = await self._images.image(self.site.org, app, workload.release)
+            progress(f"The image {image.digest.removeprefix('sha256:')[:12]} is in the registry.")
+            old = {pod.metadata.name for pod in await self._pods(app)}
+            secret = await secrets.write(self.kube, app, workload.secrets)
+            try:
+                revision = await self._helm.upgrade(
+                    app, self.site.chart, values(self.site.values, self.site.org, workload, image, secret)
+                )
+                progress(f"Helm has made revision {revision}.")
+                await self._ready(app, workload.ready_within, old, progress)
+                await self._routed(app, workload.replicas)
+            except (_NotReady, ClusterError) as error:
+                status = await self._as_it_is(workload)
+                progress("It did not become ready; what ran before is put back.")
+                reason = f"The release did not become ready: {error}"
+                try:
+                    await self._put_back(app, before)
+                except (_NotReady, ClusterError) as worse:
+                    reason += f" And what ran before could not be put back: {worse}"
+                raise RolloutFailed(reason, status) from error
+            await self.kube.merge(
+                _APPS, f"deployments/{app}", {"metadata": {"annotations": {_READY_REVISION: str(revision)}}}
+            )
+            await secrets.keep_only(self.kube, app, {secret})
+            return await self._status(await self._known(app))
+
+    async def scale(self, app: str, replicas: int, progress: Progress = silent) -> AppStatus:
+        """See `Cluster.scale`; under an autoscaler it changes the least that there are."""
+        async with self._locks[app]:
+            before = (await self._known(app)).spec.replicas
+            old = {pod.metadata.name for pod in await self._pods(app)}
+            try:
+                await self._set_replicas(app, replicas)
+                await self._ready(app, _SCALE_WITHIN, old, progress)
+                await self._routed(app, replicas)
+            except _NotReady as error:
+                status = await self._status(await self._known(app))
+                await self._set_replicas(app, before)
+                raise RolloutFailed(f"Not every replica became ready: {error}", status) from error
+            return await self._status(await self._known(app))
+
+    async def status(self, app: str) -> AppStatus:
+        """See `Cluster.status`."""
+        return await self._status(await self._known(app))
+
+    async def apps(self) -> list[AppStatus]:
+        """See `Cluster.apps`."""
+        ours = {_OURS: "service-app", _ORG: self.site.org}
+        deployments = await self.kube.list(_APPS, "deployments", Deployment, labels=ours)
+        pods: defaultdict[str, list[Pod]] = defaultdict(list)
+        for pod in await self.kube.list("v1", "pods", Pod, labels=ours):
+            pods[pod.metadata.labels.get(_NAME, "")].append(pod)
+        return [
+            reading.status(each, found := pods[each.metadata.name], await self._reasons(found))
+            for each in sorted(deployments, key=lambda each: each.metadata.name)
+        ]
+
+    async def logs(self, app: str, *, lines: int = 100, follow: bool = False) -> AsyncGenerator[LogLine, None]:
+        """See `Cluster.logs`."""
+        await self._known(app)
+
+        async def names() -> list[str]:
+            await self._known(app)
+            return [pod.metadata.name for pod in await self._pods(app)]
+
+        if not follow:
+            for _, line in await logs.read(self.kube, await names(), lines):
+                yield line
+            return
+        async with contextlib.aclosing(logs.follow(self.kube, names, lines)) as following:
+            async for line in following:
+                yield line
+
+    async def remove(self, app: str) -> None:
+        """See `Cluster.remove`."""
+        async with self._locks[app]:
+            # Not another's Deployment of the same name.
+            await self._find(app)
+            await self._helm.uninstall(app)
+            await self._gone(app)
+            if self._front is not None and (reason := await self._front.leads_nowhere(app, known=False)):
+                raise ClusterError(reason)
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self.kube.close()
+        if self._front is not None:
+            await self._front.close()
+
+    async def _find(self, app: str) -> Deployment | None:
+        found = await self.kube.find(_APPS, "deployments", app, Deployment)
+        if found is None:
+            return None
+        labels = found.metadata.labels
+        if labels.get(_OURS) != "service-app" or labels.get(_ORG) != self.site.org:
+            raise ClusterError(f"The cluster has a Deployment {app} that is not an app of {self.site.org}: rename it.")
+        return found
+
+    async def _known(self, app: str) -> Deployment:
+        found = await self._find(app)
+        if found is None:
+            raise UnknownApp(f"{self.site.org}/{app} is not in {self.site.environment}.")
+        return found
+
+    async def _pods(self, app: str) -> list[Pod]:
+        return await self.kube.list("v1", "pods", Pod, labels={_NAME: app, _OURS: "service-app"})
+
+    async def _status(self, deployment: Deployment) -> AppStatus:
+        pods = await self._pods(deployment.metadata.name)
+        return reading.status(deployment, pods, await self._reasons(pods))
+
+    async def _as_it_is(self, workload: Workload) -> AppStatus:
+        """For a report of what failed: when it cannot be read, what was asked for alone."""
+        try:
+            return await self.status(workload.app)
+        except ClusterError:
+            return AppStatus(app=workload.app, release=workload.release, replicas=workload.replicas)
+
+    async def _reasons(self, pods: Collection[Pod]) -> dict[str, str]:
+        """Why each of the pods that are not ready is not."""
+        found = {}
+        for pod in pods:
+            if reading.state(pod) in ("ready", "stopping"):
+                continue
+            name = pod.metadata.name
+            with contextlib.suppress(ClusterError):
+                events = await self.kube.list("v1", "events", Event, fields=f"involvedObject.name={name}")
+                line = await self._last_line(name) if reading.crashed(pod) else None
+                found[name] = reading.why(pod, events, line)
+        return found
+
+    async def _last_line(self, pod: str) -> str | None:
+        last = None
+        with contextlib.suppress(ClusterError):
+            async for line in self.kube.log(pod, tailLines="20", limitBytes="20000"):
+                last = line.strip()[:500] or last
+        return last
+
+    async def _ready(self, app: str, within: float, old: Collection[str], progress: Progress) -> None:
+        """Return once exactly what was asked for runs. Raises `_NotReady`.
+
+        Each new replica has `within` seconds; `old` are the pods that were there before.
+        """
+        clock = asyncio.get_running_loop().time
+        ready: set[str] = set()
+        deadline, told = clock() + within, ""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                deployment, pods = await self._known(app), await self._pods(app)
+            except UnknownApp:
+                raise _NotReady("somebody has deleted its Deployment.") from None
+            except ClusterError as error:
+                # It may be back before the time is up.
+                if clock() > deadline:
+                    raise _NotReady(str(error)) from error
+                continue
+            status = reading.status(deployment, pods, {})
+            if deployment.rolled_out and status.settled:
+                return
+            new = {pod.metadata.name for pod in pods if reading.state(pod) == "ready"} - set(old) - ready
+            if new:
+                ready |= new
+                deadline = clock() + within
+                progress(f"{', '.join(sorted(new))} {'is' if len(new) == 1 else 'are'} ready.")
+            elif deployment.rolled_out and told != "leaving":
+                told = "leaving"
+                deadline = clock() + deployment.spec.template.spec.termination_grace_period_seconds + _LEAVING_SECONDS
+                progress("The replicas before it end.")
+            fresh = [pod for pod in pods if pod.metadata.name not in old]
+            if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
+                if told == "leaving":
+                    return
+                raise _NotReady(await self._reason(deployment, fresh, within))
+
+    async def _reason(self, deployment: Deployment, pods: Collection[Pod], within: float) -> str:
+        if blocked := reading.blocked(deployment):
+            return blocked
+        reasons = await self._reasons(pods)
+        for pod in sorted(pods, key=reading.restarts, reverse=True):
+            if pod.metadata.name in reasons:
+                return f"{pod.metadata.name}: {reasons[pod.metadata.name]}"
+        return f"it was not ready within {within:g} seconds."
+
+    async def _routed(self, app: str, replicas: int) -> None:
+        if self._front is None:
+            return
+        if replicas:
+            reason = await self._front.leads_to(app)
+        else:
+            reason = await self._front.leads_nowhere(app, known=True)
+        if reason:
+            raise _NotReady(reason)
+
+    async def _put_back(self, app: str, before: Deployment | None) -> None:
+        """Make the app what it was when it was last ready; when it never was, take it away."""
+        good = before.metadata.annotations.get(_READY_REVISION) if before is not None else None
+        kept = {each.revision for each in await self._helm.history(app)}
+        if before is None or good is None or int(good) not in kept:
+            await self._helm.uninstall(app)
+            await self._gone(app)
+            return
+        old = {pod.metadata.name for pod in await self._pods(app)}
+        await self._helm.rollback(app, int(good))
+        if (await self._known(app)).spec.replicas != before.spec.replicas:
+            await self._set_replicas(app, before.spec.replicas)
+        await self._ready(app, _SCALE_WITHIN, old, silent)
+        revision = (await self._helm.history(app))[-1].revision
+        await self.kube.merge(
+            _APPS, f"deployments/{app}", {"metadata": {"annotations": {_READY_REVISION: str(revision)}}}
+        )
+        await secrets.keep_only(self.kube, app, (await self._known(app)).spec.template.spec.secrets)
+
+    async def _set_replicas(self, app: str, replicas: int) -> None:
+        scaler = await self.kube.find(_SCALING, "horizontalpodautoscalers", app, Autoscaler)
+        if scaler is not None and replicas:
+            bounds = {"minReplicas": replicas, "maxReplicas": max(replicas, scaler.spec.max_replicas)}
+            await self.kube.merge(_SCALING, f"horizontalpodautoscalers/{app}", {"spec": bounds})
+        try:
+            await self.kube.merge(_APPS, f"deployments/{app}/scale", {"spec": {"replicas": replicas}})
+        except Absent:
+            raise UnknownApp(f"{self.site.org}/{app} is not in {self.site.environment}.") from None
+
+    async def _gone(self, app: str) -> None:
+        """Wait until no pod of the app is left, then delete its secrets."""
+        pods = await self._pods(app)
+        grace = max((pod.spec.termination_grace_period_seconds for pod in pods), default=0)
+        try:
+            async with asyncio.timeout(grace + _LEAVING_SECONDS):
+                while await self._pods(app):  # noqa: ASYNC110  (the truth is in the cluster)
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise ClusterError(f"Pods of {app} do not end: look at their nodes.") from None
+        await secrets.keep_only(self.kube, app, ())

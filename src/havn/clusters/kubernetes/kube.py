@@ -1,0 +1,134 @@
+"""Talking to a Kubernetes API server: typed reads, small writes, and every failure a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import kr8s
+import msgspec
+from kr8s.asyncio import Api
+
+from havn.clusters.kubernetes.objects import Listing
+from havn.clusters.port import ClusterError
+
+T = TypeVar("T")
+_TIMEOUT = 15.0
+_MERGE = "application/merge-patch+json"
+
+
+class Absent(ClusterError):
+    """The cluster has no such object."""
+
+
+class Kube:
+    """One cluster's API, as the user of a kubeconfig, in one namespace."""
+
+    def __init__(self, kubeconfig: Path, namespace: str = "default") -> None:
+        self.kubeconfig = kubeconfig
+        self.namespace = namespace
+        self._api: Api | None = None
+
+    async def get(self, version: str, kind: str, name: str, type_: type[T]) -> T:
+        """One object. Raises `Absent`, `ClusterError`."""
+        return _decode(await self._call("GET", version, f"{kind}/{name}"), type_)
+
+    async def find(self, version: str, kind: str, name: str, type_: type[T]) -> T | None:
+        """One object, or None."""
+        try:
+            return await self.get(version, kind, name, type_)
+        except Absent:
+            return None
+
+    async def list(
+        self, version: str, kind: str, type_: type[T], *, labels: Mapping[str, str] | None = None, fields: str = ""
+    ) -> list[T]:
+        """The objects of a kind that have all these labels, and these fields."""
+        params = {"labelSelector": ",".join(f"{name}={value}" for name, value in (labels or {}).items())}
+        if fields:
+            params["fieldSelector"] = fields
+        answer = await self._call("GET", version, kind, params=params)
+        return _decode(answer, Listing[type_]).items  # type: ignore[valid-type]
+
+    async def create(self, version: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Make an object."""
+        await self._call("POST", version, kind, content=msgspec.json.encode(body))
+
+    async def merge(self, version: str, path: str, body: Mapping[str, Any]) -> None:
+        """Change some fields of an object, or of its subresource `name/scale`. Raises `Absent`."""
+        await self._call("PATCH", version, path, content=msgspec.json.encode(body), headers={"content-type": _MERGE})
+
+    async def delete(self, version: str, kind: str, name: str) -> None:
+        """Delete an object; nothing happens when it is not there."""
+        try:
+            await self._call("DELETE", version, f"{kind}/{name}")
+        except Absent:
+            return
+
+    async def log(self, pod: str, **params: str) -> AsyncGenerator[str, None]:
+        """The lines of a pod's log (API parameters of `pods/log`), until it ends. Raises `Absent`."""
+        async with self._speak() as api:
+            request = api.call_api(
+                "GET", "v1", namespace=self.namespace, url=f"pods/{pod}/log", params=params, stream=True,
+                timeout=httpx.Timeout(_TIMEOUT, read=None),
+            )  # fmt: skip
+            async with request as answer:
+                async for line in answer.aiter_lines():
+                    yield line
+
+    async def close(self) -> None:
+        """Close the connections."""
+        # The library leaves them to the garbage collector.
+        session = self._api._session if self._api is not None else None  # noqa: SLF001
+        self._api = None
+        if session is not None:
+            await session.aclose()
+
+    async def _call(self, method: str, version: str, url: str, **options: Any) -> bytes:
+        async with (
+            self._speak() as api,
+            api.call_api(
+                method, version, namespace=self.namespace, url=url, timeout=_TIMEOUT, **options
+            ) as answer,
+        ):  # fmt: skip
+            content: bytes = answer.content
+        return content
+
+    @asynccontextmanager
+    async def _speak(self) -> AsyncIterator[Api]:
+        """The connection; what goes wrong with it becomes a `ClusterError`."""
+        try:
+            if self._api is None:
+                # Not by the library's own factory, which keeps one for equal arguments, and asks for the server's
+                # version first to warn of those it does not know: only long-standing parts of the API are used here.
+                api = Api(bypass_factory=True, kubeconfig=str(self.kubeconfig), namespace=self.namespace)
+                await api.auth
+                self._api = api
+            yield self._api
+        except kr8s.ServerError as error:
+            status = error.response.status_code if error.response is not None else 0
+            if status == 404:
+                raise Absent(str(error)) from None
+            if status in (401, 403):
+                raise ClusterError(f"The cluster does not let us do that: {error}") from None
+            raise ClusterError(f"The cluster's API server answered: {error}") from None
+        except kr8s.NotFoundError as error:
+            raise Absent(str(error)) from None
+        except (kr8s.APITimeoutError, httpx.HTTPError, OSError) as error:
+            raise ClusterError(
+                f"The cluster's API server cannot be reached: {error or type(error).__name__}."
+            ) from None
+        except (KeyError, ValueError, TypeError) as error:
+            if self._api is not None:
+                raise
+            raise ClusterError(f"The kubeconfig {self.kubeconfig.name} cannot be used: {error}.") from None
+
+
+def _decode(data: bytes, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except msgspec.MsgspecError as error:
+        raise ClusterError(f"The cluster's API server answered something unexpected: {error}.") from None

@@ -1,0 +1,57 @@
+"""The values of `charts/app` for a workload: what the cluster gives, with what the workload asks on top. No secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from havn.clusters.port import Workload
+
+
+class Image(msgspec.Struct, frozen=True):
+    """An app's image where the cluster's nodes find it."""
+
+    repository: str
+    """Registry and repository, without tag."""
+    digest: str
+
+
+# The chart has values of its own for these; every other setting is an environment variable.
+_NAMED = {
+    "HAVN_DOMAIN": ("domain",),
+    "HAVN_SCHEME": ("scheme",),
+    "HAVN_ENVIRONMENT": ("environment",),
+    "HAVN_ENVIRONMENT_TYPE": ("environmentType",),
+    "HAVN_PLATFORM_URL": ("platform", "url"),
+    "HAVN_EGRESS_URL": ("egress", "url"),
+}
+
+
+def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, secret: str) -> dict[str, Any]:
+    """All values for `helm upgrade`. `site` is the cluster's own, `secret` the name of a Secret or empty."""
+    made: dict[str, Any] = _copy(site)
+    for name, value in workload.settings.items():
+        *parents, last = _NAMED.get(name, ("environmentVariables", name))
+        place = made
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    made |= {"org": org, "app": workload.app, "release": workload.release, "replicas": workload.replicas}
+    made["image"] = {**made.get("image", {}), "repository": image.repository, "digest": image.digest}
+    if secret:
+        made["existingSecret"] = secret
+    scaling = made.setdefault("autoscaling", {})
+    if workload.replicas == 0:
+        scaling["enabled"] = False
+    elif scaling.setdefault("enabled", False):
+        scaling["minReplicas"] = workload.replicas
+        scaling["maxReplicas"] = max(workload.replicas, scaling.get("maxReplicas", workload.replicas))
+    return made
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copy(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, list) else value

@@ -1,0 +1,116 @@
+"""From Kubernetes' objects to the port's words; the objects are as a real API server gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from havn.clusters.kubernetes import reading
+from havn.clusters.kubernetes.objects import Deployment, Event, Pod
+
+START, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"
+
+
+def pod(
+    container: dict[str, Any] | None = None, *, ready: bool = False, since: str = START, phase: str = "Running", **meta
+) -> Pod:
+    conditions = [
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": START},
+        {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": since},
+        {"type": "ContainersReady", "status": "True" if ready else "False", "lastTransitionTime": since},
+    ]
+    body = {
+        "metadata": {"name": "first-1", "creationTimestamp": START, **meta},
+        "spec": {"containers": [{"name": "app", "env": [{"name": "HAVN_RELEASE", "value": "sha256:b"}]}]},
+        "status": {
+            "phase": phase,
+            "conditions": conditions,
+            "containerStatuses": [{"name": "app", "ready": ready, **container}] if container is not None else [],
+        },
+    }
+    return msgspec.convert(body, Pod)
+
+
+RUNNING = {"state": {"running": {"startedAt": START}}}
+CRASHED = {
+    "restartCount": 1,
+    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+    "lastState": {"terminated": {"exitCode": 2, "reason": "Error"}},
+}
+UNPULLED = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}}
+
+
+@pytest.mark.parametrize(
+    ("made", "state"),
+    [
+        (pod(), "starting"),
+        (pod(RUNNING), "starting"),
+        (pod(RUNNING, ready=True, since=LATER), "ready"),
+        (pod(RUNNING, since=LATER), "unready"),
+        (pod(CRASHED), "waiting"),
+        (pod(UNPULLED), "waiting"),
+        (pod({"state": {"waiting": {"reason": "ContainerCreating"}}}), "starting"),
+        (pod(RUNNING, ready=True, deletionTimestamp=LATER), "stopping"),
+    ],
+)
+def test_states(made, state):
+    assert reading.state(made) == state
+
+
+def event(reason: str, message: str) -> Event:
+    return Event(reason=reason, message=message, type="Warning")
+
+
+@pytest.mark.parametrize(
+    ("made", "events", "line", "says"),
+    [
+        (pod(CRASHED), [], "LoadError: no such module", "exit code 2: LoadError: no such module"),
+        (
+            pod(UNPULLED),
+            [event("Failed", "Failed to pull image x: not found")],
+            None,
+            "fetched: Failed to pull image x",
+        ),
+        (pod(RUNNING), [event("Unhealthy", "Readiness probe failed: 500")], None, "answer as it should: Readiness"),
+        (pod({"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}), [], None, "more memory"),
+        (pod(), [event("FailedMount", "secret first-v1 not found")], None, "secret first-v1 not found."),
+    ],
+)
+def test_why_it_is_not_ready(made, events, line, says):
+    assert says in reading.why(made, events, line)
+
+
+def test_without_room_the_scheduler_is_quoted():
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient cpu"}
+    body = {"metadata": {"name": "x"}, "spec": {"containers": []}, "status": {"conditions": [condition]}}
+    assert "Insufficient cpu" in reading.why(msgspec.convert(body, Pod), [], None)
+
+
+def test_only_the_runtimes_own_word_is_hopeless():
+    assert reading.hopeless(pod(CRASHED))
+    assert not reading.hopeless(pod({"state": {"terminated": {"exitCode": 1}}}))
+    assert not reading.hopeless(pod(RUNNING))
+
+
+def deployment(wanted: int, **status: int) -> Deployment:
+    body = {
+        "metadata": {"name": "first", "generation": 2},
+        "spec": {"replicas": wanted, "template": {"spec": {"containers": []}}},
+        "status": status,
+    }
+    return msgspec.convert(body, Deployment)
+
+
+def test_a_rollout_is_over_when_its_controller_has_seen_the_change_and_has_only_new_replicas():
+    whole = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+    assert deployment(2, **whole).rolled_out
+    assert not deployment(2, **{**whole, "observedGeneration": 1}).rolled_out
+    assert not deployment(2, **{**whole, "replicas": 3}).rolled_out
+    assert not deployment(2, **{**whole, "availableReplicas": 1}).rolled_out
+    assert deployment(0, observedGeneration=2).rolled_out
+
+
+def test_an_evicted_pod_is_not_counted():
+    assert reading.status(deployment(1), [pod(RUNNING, phase="Failed")], {}).actual == ()

@@ -1,0 +1,45 @@
+"""From a workload to the chart's values."""
+
+from __future__ import annotations
+
+import msgspec
+
+from havn.clusters.kubernetes.values import Image, values
+from havn.clusters.port import Workload
+
+IMAGE = Image("registry.example.no/ttd/first", "sha256:" + "a" * 64)
+
+
+def workload(**changes) -> Workload:
+    return msgspec.structs.replace(
+        Workload(app="first", release="sha256:" + "b" * 64, secrets={"platform-access-key": "planted"}), **changes
+    )
+
+
+def test_settings_that_the_chart_knows_become_its_values_and_others_environment_variables():
+    made = values(
+        {}, "ttd", workload(settings={"HAVN_DOMAIN": "x.no", "HAVN_PLATFORM_URL": "u", "OTHER": "1"}), IMAGE, ""
+    )
+    assert (made["domain"], made["platform"]["url"], made["environmentVariables"]) == ("x.no", "u", {"OTHER": "1"})
+
+
+def test_the_clusters_own_values_stay_and_are_not_changed():
+    site = {"platform": {"address": "10.0.0.1"}, "image": {"pullSecrets": ["registry"]}}
+    made = values(site, "ttd", workload(settings={"HAVN_PLATFORM_URL": "u"}), IMAGE, "first-v1")
+    assert made["platform"] == {"address": "10.0.0.1", "url": "u"}
+    assert made["image"]["pullSecrets"] == ["registry"]
+    assert site == {"platform": {"address": "10.0.0.1"}, "image": {"pullSecrets": ["registry"]}}
+
+
+def test_a_secret_is_only_named():
+    made = values({}, "ttd", workload(), IMAGE, "first-v1")
+    assert made["existingSecret"] == "first-v1"
+    assert b"planted" not in msgspec.json.encode(made)
+
+
+def test_under_an_autoscaler_the_replicas_asked_for_are_the_least_and_none_turns_it_off():
+    site = {"autoscaling": {"enabled": True, "maxReplicas": 4}}
+    assert values(site, "ttd", workload(replicas=2), IMAGE, "")["autoscaling"]["minReplicas"] == 2
+    assert values(site, "ttd", workload(replicas=9), IMAGE, "")["autoscaling"]["maxReplicas"] == 9
+    assert values(site, "ttd", workload(replicas=0), IMAGE, "")["autoscaling"]["enabled"] is False
+    assert values({}, "ttd", workload(replicas=2), IMAGE, "")["autoscaling"] == {"enabled": False}
