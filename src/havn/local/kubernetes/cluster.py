@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from havn.local.kubernetes import components, keys, network
@@ -49,10 +50,10 @@ class LocalKubernetes:
         Raises `ClusterError`; nothing is left behind then.
         """
         _check_machine()
-        with registry() as known:
-            if name in known:
+        with registry() as records:
+            if name in records:
                 raise ClusterError(f"There is a cluster named {name} already: remove it, or choose another name.")
-            taken = {record.index for record in known.values()}
+            taken = {record.index for record in records.values()}
             index = next(number for number in range(1, MAX_CLUSTERS) if number not in taken)
             record = Record(name, index, folder.absolute(), None if keep else this_process())
             record.save()
@@ -64,6 +65,15 @@ class LocalKubernetes:
             cluster.destroy()
             raise
         return cluster
+
+    @classmethod
+    def find(cls, name: str, toolchain: Toolchain) -> LocalKubernetes:
+        """A cluster that runs already, perhaps made by another process. Raises `ClusterError`."""
+        with registry() as records:
+            record = records.get(name)
+        if record is None:
+            raise ClusterError(f"There is no local cluster named {name}.")
+        return cls(toolchain, Layout(name, record.folder, _RUNTIME / name, Addresses(record.index)), record)
 
     @property
     def kubeconfig(self) -> Path:
@@ -210,10 +220,31 @@ class LocalKubernetes:
             self._ctr("containers", "rm", container, check=False)
 
 
+class Known(msgspec.Struct, frozen=True):
+    """Where a cluster of this machine is."""
+
+    name: str
+    address: str
+    kubeconfig: Path
+
+
+def known() -> list[Known]:
+    """The clusters of this machine, by name."""
+    with registry() as records:
+        found = [
+            Layout(record.name, record.folder, _RUNTIME / record.name, Addresses(record.index))
+            for record in records.values()
+        ]
+    return [
+        Known(each.name, str(each.addresses.node), each.kubeconfig)
+        for each in sorted(found, key=lambda each: each.name)
+    ]
+
+
 def sweep(toolchain: Toolchain) -> list[str]:
     """Take away every cluster whose maker is gone; returns their names."""
-    with registry() as known:
-        orphans = [record for record in known.values() if record.owner is not None and record.owner.find() is None]
+    with registry() as records:
+        orphans = [record for record in records.values() if record.owner is not None and record.owner.find() is None]
     for record in orphans:
         layout = Layout(record.name, record.folder, _RUNTIME / record.name, Addresses(record.index))
         LocalKubernetes(toolchain, layout, record).destroy()

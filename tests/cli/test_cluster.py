@@ -1,0 +1,49 @@
+"""`havn cluster`: a cluster that outlives the command, until another command takes it away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).with_name("havn")
+
+
+def havn(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([BIN, "cluster", *arguments], capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("create", "demo"), "say havn cluster create --local demo"),
+        (("create", "--local", "../demo"), "cannot be a cluster's name"),
+        (("create", "--local", "averyverylongname"), "cannot be a cluster's name"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_a_sentence(arguments, says):
+    done = havn(*arguments)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.cluster
+def test_a_cluster_is_made_listed_and_removed(tmp_path):
+    name = f"c{os.getpid()}"
+    made = havn("create", "--local", name, "--folder", str(tmp_path / "cluster"), "--json")
+    try:
+        assert made.returncode == 0, made.stderr
+        where = json.loads(made.stdout)
+        assert where in json.loads(havn("list", "--json").stdout)
+        assert havn("create", "--local", name, "--folder", str(tmp_path / "other")).returncode == 1
+    finally:
+        removed = havn("remove", name)
+    assert removed.returncode == 0
+    assert name not in havn("list").stdout
+    assert not (tmp_path / "cluster").exists()
+    assert "See havn cluster list" in havn("remove", name).stderr
