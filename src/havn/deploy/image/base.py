@@ -17,6 +17,7 @@ from havn import __version__
 from havn.deploy.image import contents
 from havn.deploy.registry import Descriptor, Manifest, Registry
 from havn.deploy.registry.model import MANIFEST, encode
+from havn.deploy.release.dependencies import RUNTIME
 from havn.deploy.release.layers import make_layer
 from havn.deploy.release.model import APP_ROOT, LAYER, ReleaseError
 
@@ -66,7 +67,7 @@ async def build(kind: Kind, *, registry: Registry, repository: str, cache: Path,
     there. Raises `ReleaseError` when mmdebstrap or a package is missing.
     """
     root, root_diff = _debian(cache)
-    packages = contents.site_packages(contents.RUNTIME if kind == "runtime" else contents.PLATFORM)
+    packages = contents.site_packages(RUNTIME if kind == "runtime" else contents.PLATFORM)
     havn = make_layer(packages, contents.SITE)
     env = ("PATH=/usr/bin:/bin", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8")
     settings = ImageSettings(

@@ -6,28 +6,14 @@ import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
+from havn.deploy.release.dependencies import RUNTIME
 from havn.deploy.release.model import ReleaseError
 
 SITE = "usr/lib/python3/dist-packages"
 
-# Needed to run apps; the rest of Havn's packages (PostgreSQL itself, the control plane's, code generation) is not.
-RUNTIME = (
-    "starlette", "granian", "uvloop", "msgspec", "httpx2", "structlog", "joserfc", "cryptography", "lxml", "jinja2",
-    "markdown-it-py", "nh3", "babel", "python-multipart", "jsonschema-rs", "typst", "jmespath", "google-re2",
-    "setproctitle",
-)  # fmt: skip
 PLATFORM = (
-    *RUNTIME,
-    "asyncpg",
-    "obstore",
-    "pyrage",
-    "pyyaml",
-    "psutil",
-    "prometheus-client",
-    "kr8s",
-    "cyclopts",
-    "rich",
-)
+    *RUNTIME, "asyncpg", "obstore", "pyrage", "psutil", "prometheus-client", "kr8s", "cyclopts", "rich", "packaging",
+)  # fmt: skip
 
 
 def site_packages(roots: tuple[str, ...]) -> dict[str, bytes]:

@@ -177,9 +177,9 @@ def _refuse_ours(component: Component) -> None:
 
 
 # What an app's process imports; the rest of Havn's packages are not in its way.
-_RUNTIME = (
+RUNTIME = (
     "starlette", "granian", "uvloop", "msgspec", "httpx2", "structlog", "joserfc", "cryptography", "lxml", "jinja2",
-    "markdown-it-py", "nh3", "babel", "python-multipart", "jsonschema-rs", "typst", "jmespath", "google-re2",
+    "markdown-it-py", "nh3", "python-multipart", "jsonschema-rs", "typst", "jmespath", "google-re2",
     "watchfiles", "pyyaml",
 )  # fmt: skip
 
@@ -187,8 +187,8 @@ _RUNTIME = (
 @functools.cache
 def runtime_packages() -> frozenset[str]:
     """The packages that the runtime is built on, directly or not: an app shares them and cannot bring its own."""
-    found: set[str] = set(_RUNTIME)
-    pending = list(_RUNTIME)
+    found: set[str] = set(RUNTIME)
+    pending = list(RUNTIME)
     while pending:
         name = pending.pop()
         try:
