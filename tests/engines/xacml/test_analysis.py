@@ -206,6 +206,19 @@ def test_lint_finds_contradictions_and_old_readings(x: Any) -> None:
     assert ("no-app", "mixed") in codes(x, mixed)
 
 
+def test_lint_takes_the_resource_id_for_the_app(x: Any) -> None:
+    def by_id(id_: str) -> set[tuple[str, str | None]]:
+        where = x.match(id_, "urn:altinn:resource", names.RESOURCE)
+        read = x.match("read", names.ACTION_ID, names.ACTION)
+        return codes(x, str(x.rule("r", "Permit", x.target([[x.match("dagl", ROLE)]], [[where]], [[read]]))))
+
+    about_place = {"no-app", "other-app", "other-resource", "placeholder"}
+    assert not {code for code, _ in by_id("app_ttd_skatt")} & about_place
+    assert {code for code, _ in by_id("app_ttd_moms")} & about_place == {"other-app"}
+    assert {code for code, _ in by_id("nav_tiltak")} & about_place == {"other-resource"}
+    assert {code for code, _ in by_id("app_[ORG]_[APP]")} & about_place == {"placeholder"}
+
+
 def test_lint_finds_what_concerns_the_whole_policy(x: Any) -> None:
     read = app_rule(x, "r", ["dagl"], ["read"])
     assert ("level-org-only", None) in codes(x, read, level(x, "3", "-org"))

@@ -28,6 +28,7 @@ from havn.engines.xacml.targets import Compared, Conjunct, Member, Test, best_at
 
 _ORG, _APP, _TASK, _END = "urn:altinn:org", "urn:altinn:app", "urn:altinn:task", "urn:altinn:end-event"
 _ROLE = "urn:altinn:rolecode"
+_RESOURCE = "urn:altinn:resource"
 _LEVEL = "urn:altinn:minimum-authenticationlevel"
 _COMPARISONS = 200_000
 """Pairs of rules that are compared before lint gives up on comparing."""
@@ -165,15 +166,35 @@ class _Checker:
             self.add("warning", "legacy-difference", message, rule)
         for match in _matches(policy.target + rule.target):
             self.value(match, rule)
-        if self.known.org is not None:
-            for attribute, wanted in ((_ORG, self.known.org), (_APP, self.known.app)):
-                named = _values(tests, names.RESOURCE, attribute)
-                what = wording.label(names.RESOURCE, attribute)
-                if named is None:
+        self.place(rule, tests)
+
+    def place(self, rule: Rule, tests: list[Conjunct]) -> None:
+        """Whether the rule is about this app: by its owner and name, or by its id `app_{org}_{app}` as a resource."""
+        if self.known.org is None:
+            return
+        pairs = ((_ORG, self.known.org), (_APP, self.known.app))
+        named = {attribute: _values(tests, names.RESOURCE, attribute) for attribute, _ in pairs}
+        ids = _values(tests, names.RESOURCE, _RESOURCE)
+        for attribute, wanted in pairs:
+            found, what = named[attribute], wording.label(names.RESOURCE, attribute)
+            if found is None:
+                # Every request about an app carries its id as well, so the id alone says which app is meant.
+                if ids is None:
                     self.add("error", "no-app", f"the rule does not name the {what}, so it holds for others too", rule)
-                elif wanted is not None and wanted not in named and not any(map(_PLACEHOLDER.search, named)):
-                    listed = wording.listed(sorted(named))
-                    self.add("error", "other-app", f"the {what} is {listed}, but this is the policy of {wanted}", rule)
+            elif wanted is not None and wanted not in found and not any(map(_PLACEHOLDER.search, found)):
+                listed = wording.listed(sorted(found))
+                self.add("error", "other-app", f"the {what} is {listed}, but this is the policy of {wanted}", rule)
+        if ids is None or any(map(_PLACEHOLDER.search, ids)):
+            return
+        own = f"app_{self.known.org}_" + (self.known.app or "")
+        if own in ids or (self.known.app is None and any(id_.startswith(own) for id_ in ids)):
+            return
+        listed = wording.listed(sorted(ids))
+        if any(id_.startswith("app_") for id_ in ids):
+            self.add("error", "other-app", f"the resource is {listed}, but this is the policy of {own}", rule)
+        else:
+            message = f"the rule is about the resource {listed}, so it never applies to this app"
+            self.add("warning", "other-resource", message, rule)
 
     def value(self, match: Match, rule: Rule) -> None:
         """A single value that a rule asks for, against what is known."""
