@@ -11,6 +11,7 @@ PARTS = {
     "main_job": "main_job.py",
     "storage": "storage.py",
     "authorization": "authorization.py",
+    "egress": "egress.py",
     "xacml": "xacml/run.py",
     "egress": "egress.py",
 }

@@ -19,3 +19,11 @@ def test_links_lead_somewhere(page):
         if "://" in target or target.startswith(("#", "mailto:")):
             continue
         assert (page.parent / target.split("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").glob("*/*.md")), ids=lambda page: f"{page.parent.name}/{page.name}"
+)
+def test_the_index_leads_to_every_page(page):
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert f"({page.parent.name}/{page.name})" in index
