@@ -218,11 +218,15 @@ class KubernetesCluster:
         return found
 
     async def _last_line(self, pod: str) -> str | None:
-        last = None
-        with contextlib.suppress(ClusterError):
-            async for line in self.kube.log(pod, tailLines="20", limitBytes="20000"):
-                last = line.strip()[:500] or last
-        return last
+        # Of the container before, when it has been started again; there is none the first time.
+        for which in ({"previous": "true"}, {}):
+            last = None
+            with contextlib.suppress(ClusterError):
+                async for line in self.kube.log(pod, tailLines="20", limitBytes="20000", **which):
+                    last = line.strip()[:500] or last
+            if last is not None:
+                return last
+        return None
 
     async def _ready(self, app: str, within: float, old: Collection[str], progress: Progress) -> None:
         """Return once exactly what was asked for runs. Raises `_NotReady`.

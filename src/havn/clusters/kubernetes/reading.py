@@ -87,7 +87,8 @@ def why(pod: Pod, events: list[Event], last_line: str | None) -> str:
         return _of_events(events) or "It has not been started yet."
     waiting = container.state.waiting
     ended = container.state.terminated or container.last_state.terminated
-    if ended is not None and container.state.running is None:
+    # One that gave up may be running again just now, only to give up again.
+    if ended is not None and (container.state.running is None or hopeless(pod)):
         said = f": {last_line}" if last_line else "."
         if ended.reason == "OOMKilled":
             return "It used more memory than its limit and was stopped."
