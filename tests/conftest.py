@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,12 +64,23 @@ MakeDatabase = Callable[[str], Awaitable[str]]
 
 
 @pytest.fixture
-def make_database(postgres: EmbeddedPostgres) -> MakeDatabase:
+async def make_database(postgres: EmbeddedPostgres) -> AsyncIterator[MakeDatabase]:
     """`await make_database("storage")`: the URL of a fresh database with that platform API's schema, for its role.
 
-    The schema name is also the package name under `havn.platform`; `deploy` is `havn.deploy`.
+    The schema name is also the package name under `havn.platform`; `deploy` is `havn.deploy`. It is dropped after the
+    test: a thousand databases are gigabytes.
     """
-    return lambda schema: _make_database(postgres, schema)
+    made: list[str] = []
+
+    async def make(schema: str) -> str:
+        made.append(await _make_database(postgres, schema))
+        return postgres.url(made[-1], f"havn_{schema}", "test")
+
+    yield make
+    admin = await db.connect(postgres.url())
+    for name in made:
+        await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
 
 
 _templates: dict[str, str] = {}
@@ -77,6 +88,7 @@ _count = 0
 
 
 async def _make_database(server: EmbeddedPostgres, schema: str) -> str:
+    """The name of a new database."""
     global _count
     package = f"havn.{schema}" if schema == "deploy" else f"havn.platform.{schema}"
     role, password = f"havn_{schema}", "test"
@@ -97,4 +109,4 @@ async def _make_database(server: EmbeddedPostgres, schema: str) -> str:
     admin = await db.connect(server.url())
     await admin.execute(f"create database {name} template {_templates[schema]}")
     await admin.close()
-    return server.url(name, role, password)
+    return name
