@@ -198,11 +198,12 @@ class RolesQuery(msgspec.Struct, frozen=True, kw_only=True):
     objects: list[int]
 
 
-class PartyRoles(msgspec.Struct, frozen=True, kw_only=True):
-    """The roles held for one party."""
+class PartyRoles(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The roles held for one party, and the main unit of that party when it is a sub-unit."""
 
     party: int
     roles: list[Role]
+    main_unit: int | None = None
 
 
 class RolesAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,8 +67,8 @@ class _Kept(Generic[K, V]):
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
-    def drop(self, unwanted: Callable[[K], bool]) -> None:
-        for key in [key for key in self._entries if unwanted(key)]:
+    def drop(self, unwanted: Callable[[K, V], bool]) -> None:
+        for key in [key for key, (value, _) in self._entries.items() if unwanted(key, value)]:
             del self._entries[key]
 
     def clear(self) -> None:
@@ -141,9 +141,10 @@ class FactCache:
             return
         self._epoch += 1
         if change.kind == "policy":
-            self._policies.drop(lambda key: key == (change.org, change.app))
+            self._policies.drop(lambda key, _: key == (change.org, change.app))
         elif change.kind == "facts" and change.party_id is not None:
-            self._facts.drop(lambda key: key[1] == change.party_id)
+            # What a main unit delegates holds for its sub-units too.
+            self._facts.drop(lambda key, facts: change.party_id in (key[1], facts.main_party_id))
         elif change.kind == "facts":
             self._facts.clear()
         else:

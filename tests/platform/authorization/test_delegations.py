@@ -198,6 +198,50 @@ async def test_an_owners_app_or_a_weak_session_cannot_hand_out_rights(client, as
         assert (await refused(client.delegate(grant, weak))).status == 403
 
 
+class TestFromAMainUnit:
+    """What a main unit delegates holds for its sub-units, and never the other way."""
+
+    async def test_its_rights_hold_for_its_sub_units(self, client, as_, may) -> None:
+        given = await client.delegate(Grant(BAKERY, to(OLA), PERMIT, "read"), as_(KARI))
+        assert await may(OLA, "read", of=BRANCH)
+        assert not await may(OLA, "read", of=SHOP)
+        await client.revoke(given.id, as_(KARI))
+        assert not await may(OLA, "read", of=BRANCH)
+
+    async def test_a_sub_units_rights_are_its_own(self, client, as_, may) -> None:
+        await client.delegate(Grant(BRANCH, to(OLA), PERMIT, "read"), as_(KARI))
+        assert await may(OLA, "read", of=BRANCH)
+        assert not await may(OLA, "read")
+
+    async def test_packages_and_rights_to_companies_are_passed_down_too(self, client, as_, may) -> None:
+        await client.delegate(Grant(BAKERY, Receiver(party_id=BOOKS), PERMIT, "read"), as_(KARI))
+        await client.delegate(Grant(BAKERY, to(LISE), access_package="skattegrunnlag"), as_(KARI))
+        assert await may(EVA, "read", of=BRANCH)
+        assert await may(LISE, "fetch", of=BRANCH)
+
+    async def test_a_right_to_an_instance_stays_with_its_owner(self, client, as_, may) -> None:
+        await client.delegate(Grant(BAKERY, to(OLA), PERMIT, "read", instance_id=f"{BAKERY}/{GUID}"), as_(KARI))
+        assert not await may(OLA, "read", of=BRANCH, instance_id=f"{BRANCH}/{GUID}", task="Task_1")
+
+    async def test_a_system_user_of_the_main_unit_acts_for_its_sub_units(
+        self, client, as_, http, platform, ask
+    ) -> None:
+        system = "11111111-2222-4333-8444-555555555555"
+        await client.delegate(Grant(BAKERY, Receiver(system_user_id=system), PERMIT, "read"), as_(KARI))
+        place = {"urn:altinn:org": "ttd", "urn:altinn:app": "permit", "urn:altinn:partyid": str(BRANCH)}
+        response = await http.request(
+            "POST", f"{BASE}/decision", content=ask({"urn:altinn:systemuser:uuid": system}, place, "read"),
+            headers=JSON | platform.component("storage"),
+        )  # fmt: skip
+        assert response.json()["response"][0]["decision"] == "Permit"
+
+    async def test_its_sub_units_are_among_the_parties_one_may_act_for(self, client, as_, http, platform) -> None:
+        await client.delegate(Grant(BAKERY, to(LISE), PERMIT, "read"), as_(KARI))
+        found = await http.request("GET", f"{BASE}/parties?userId=1504", headers=platform.user(LISE))
+        [main] = [party for party in found.json() if party["partyId"] == BAKERY]
+        assert [child["partyId"] for child in main["childParties"]] == [BRANCH]
+
+
 class TestByApps:
     """The routes by which signing gives signees access to one instance."""
 

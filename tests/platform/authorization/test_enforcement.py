@@ -115,6 +115,20 @@ async def test_a_level_that_is_too_low_says_which_is_needed(enforcement, person,
     assert caught.value.extensions == {}
 
 
+async def test_a_main_units_delegation_counts_and_ends_at_once_for_its_sub_units(
+    enforcement, client, platform, person
+) -> None:
+    async def may() -> bool:
+        return (await enforcement.enforcer.decide(person(OLA), place(BRANCH), ["read"]))["read"].permitted
+
+    kari = Credentials(platform.user_token(KARI))
+    assert not await may()
+    given = await client.delegate(Grant(BAKERY, Receiver(user_id=1502), PERMIT, "read"), kari)
+    await becomes(may, wanted=True, seconds=2)
+    await client.revoke(given.id, kari)
+    await becomes(may, wanted=False, seconds=2)
+
+
 async def test_any_of_several_actions_suffices(enforcement, person) -> None:
     await enforcement.enforcer.require(person(KARI), place(task="Task_2"), "write", "sign")
 

@@ -28,6 +28,8 @@ from havn.platform.authorization.context import ContextHandler
 from havn.platform.authorization.decision_api import DecisionApi
 from havn.platform.authorization.decision_log import DecisionLog, LocalSink, Pseudonyms
 from havn.platform.authorization.delegation_api import DelegationApi
+from havn.platform.authorization.delegation_rule_api import DelegationRuleApi
+from havn.platform.authorization.delegation_rules import DelegationRules
 from havn.platform.authorization.delegations import Delegations
 from havn.platform.authorization.instance_delegation_api import InstanceDelegationApi
 from havn.platform.authorization.instances import InstanceLookup
@@ -118,6 +120,9 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     instance_api = InstanceDelegationApi(
         stores.delegations, information, administration, components, clock=clock, announce=hub.tell
     )
+    rule_api = DelegationRuleApi(
+        DelegationRules(delegations, stores.delegations, information, administration, clock=clock)
+    )
     return create_app(
         [
             Route(f"{BASE}/health", health),
@@ -127,6 +132,9 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *PolicyApi(
                 administration, stores.policies, Replay(stores.decisions, administration, clock=clock), components
             ).routes(BASE),
+            # Callers write the folder in either case.
+            *rule_api.routes(f"{BASE}/Delegations"),
+            *rule_api.routes(f"{BASE}/delegations"),
             *DelegationApi(delegations).routes(BASE),
             *instance_api.routes(f"{BASE}/app"),
             *instance_api.routes("/accessmanagement/api/v1/app"),

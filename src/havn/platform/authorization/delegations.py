@@ -53,6 +53,18 @@ class Delegations:
 
     async def give(self, grant: Grant, giver: Principal) -> Delegation:
         """Write a delegation. 400 when it makes no sense, 403 when the giver may not give this."""
+        given = await self.prepare(grant, giver)
+        await self.write([given])
+        return given
+
+    async def write(self, given: Sequence[Delegation]) -> None:
+        """Write what was prepared, all or nothing, and have it count at once."""
+        await self._store.add(*given)
+        for party in {one.from_party_id for one in given}:
+            self._announce(Change("facts", party_id=party))
+
+    async def prepare(self, grant: Grant, giver: Principal) -> Delegation:
+        """The delegation that `grant` asks for, not yet written. 400 and 403 as `give`."""
         now = self._clock()
         kind = self._check(grant, now)
         await self._check_receiver(grant)
@@ -70,12 +82,12 @@ class Delegations:
             if parent.valid_to is not None and (valid_to is None or valid_to > parent.valid_to):
                 valid_to = parent.valid_to
             valid_from = max(valid_from, parent.valid_from)
-        given = Delegation(
+        return Delegation(
             id=str(uuid.uuid4()),
             from_party_id=grant.from_party_id,
             to=grant.to,
             kind=kind,
-            resource=_with_app(grant.resource) if grant.resource else None,
+            resource=with_app(grant.resource) if grant.resource else None,
             action=grant.action,
             role=grant.role.lower() if grant.role else None,
             access_package=grant.access_package,
@@ -89,9 +101,6 @@ class Delegations:
             given_by=_by(giver),
             reason=grant.reason,
         )
-        await self._store.add(given)
-        self._announce(Change("facts", party_id=given.from_party_id))
-        return given
 
     async def revoke(self, id_: str, who: Principal) -> int:
         """End a delegation and what was passed on from it; how many ended.
@@ -186,7 +195,7 @@ class Delegations:
         if kind == "accessPackage":
             held = {pair.value for pair in facts.attributes if pair.id == contract.ACCESS_PACKAGE}
             return grant.access_package in held
-        pairs = [*_with_app(grant.resource or []), AttributePair(contract.PARTY_ID, str(grant.from_party_id))]
+        pairs = [*with_app(grant.resource or []), AttributePair(contract.PARTY_ID, str(grant.from_party_id))]
         if grant.instance_id is not None:
             pairs.append(AttributePair(contract.INSTANCE_ID, grant.instance_id))
         request = Request.of(
@@ -267,12 +276,12 @@ def check_right(resource: Sequence[AttributePair] | None, action: str | None) ->
         or any(not 0 < len(pair.value) <= _TEXT for pair in resource)
     ):
         raise Problem(400, "The resource has an attribute that a right cannot be about.", code="grant_invalid")
-    held = {pair.id for pair in _with_app(resource)}
+    held = {pair.id for pair in with_app(resource)}
     if contract.ORG not in held or contract.APP not in held:
         raise Problem(400, "The resource must name an app: org and app.", code="grant_invalid")
 
 
-def _with_app(resource: Sequence[AttributePair]) -> list[AttributePair]:
+def with_app(resource: Sequence[AttributePair]) -> list[AttributePair]:
     """The resource with org and app in place of `app_{org}_{app}`, sorted."""
     pairs = {pair.id: pair.value for pair in resource}
     registered = pairs.get(contract.RESOURCE_ID)
@@ -291,7 +300,7 @@ def _covers(held: Delegation, grant: Grant, kind: str) -> bool:
         return held.role == (grant.role or "").lower()
     if kind == "accessPackage":
         return held.access_package == grant.access_package
-    wanted = {pair.id: pair.value for pair in _with_app(grant.resource or [])}
+    wanted = {pair.id: pair.value for pair in with_app(grant.resource or [])}
     return (
         held.action == grant.action
         and (held.instance_id is None or held.instance_id == grant.instance_id)

@@ -27,6 +27,8 @@ KEY_ROLES = frozenset({"dagl", "lede", "innh", "dtpr", "dtso", "bobe", "best", "
 
 BACKSTOP_MS = 5 * 60 * 1000
 _REMEMBERED_USERS = 50_000
+_NOBODY = 1
+"""A party id for questions that are not about anybody."""
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ class InformationPoint:
 
     async def role_version(self, _: int) -> int:
         """Register's version of all parties and roles. 503 `Problem` when it is away."""
-        return (await self._register.roles_for_many(1, [], self._credentials())).version
+        return (await self._register.roles_for_many(_NOBODY, [], self._credentials())).version
 
     async def resolve(self, subject: SubjectRef) -> Who | None:
         """Who is meant; None when there is no such user or party."""
@@ -109,7 +111,10 @@ class InformationPoint:
         known = {party.party_id for main in tree for party in (main, *(main.child_parties or ()))}
         missing = [party for party in given_by if party not in known]
         for start in range(0, len(missing), 1000):
-            tree = tree + await self._register.party_list(missing[start : start + 1000], self._credentials())
+            # What a main unit has delegated holds for its sub-units: they are shown inside it.
+            tree = tree + await self._register.party_list(
+                missing[start : start + 1000], self._credentials(), fetch_sub_units=True
+            )
         return tree
 
     async def delegating(self, who: Who) -> list[int]:
@@ -152,26 +157,29 @@ class InformationPoint:
         if who is None:
             return [SubjectFacts(party, [], [], 0) for party in parties]
         now = self._clock()
-        roles: dict[int, list[Role]] = {}
+        # A system user holds no roles, but which of the parties are sub-units must be known for it too.
+        answer = await self._register.roles_for_many(who.party_id or _NOBODY, parties, self._credentials())
+        roles = {entry.party: entry.roles for entry in answer.data} if who.party_id is not None else {}
+        mains = {entry.party: entry.main_unit for entry in answer.data if entry.main_unit is not None}
+        givers = sorted({*parties, *mains.values()})
         acts_for: list[int] = []
-        if who.party_id is not None:
-            answer = await self._register.roles_for_many(who.party_id, parties, self._credentials())
-            roles = {entry.party: entry.roles for entry in answer.data}
         found = await self._delegations.between(
-            parties, user=who.user_id, to_parties=[who.party_id] if who.party_id is not None else [],
+            givers, user=who.user_id, to_parties=[who.party_id] if who.party_id is not None else [],
             system_user=who.system_user_id, at=now,
         )  # fmt: skip
         if who.party_id is not None:
             # Only where somebody has delegated to an organisation does it matter for whom the subject acts.
-            receivers = await self._delegations.organisations(parties, at=now)
+            receivers = await self._delegations.organisations(givers, at=now)
             receivers = [party for party in receivers if party != who.party_id]
             if receivers:
                 acts_for = await self.acts_for(who.party_id, receivers)
             if acts_for:
                 found += await self._delegations.between(
-                    parties, user=None, to_parties=acts_for, system_user=None, at=now
+                    givers, user=None, to_parties=acts_for, system_user=None, at=now
                 )
-        return [self._facts(party, roles.get(party, []), found, set(acts_for), now) for party in parties]
+        return [
+            self._facts(party, mains.get(party), roles.get(party, []), found, set(acts_for), now) for party in parties
+        ]
 
     async def acts_for(self, subject_party: int, organisations: Sequence[int]) -> list[int]:
         """Those of `organisations` for which the subject itself holds a key role."""
@@ -183,7 +191,13 @@ class InformationPoint:
         ]
 
     def _facts(
-        self, party: int, roles: list[Role], delegations: Iterable[Delegation], acts_for: set[int], now: datetime
+        self,
+        party: int,
+        main: int | None,
+        roles: list[Role],
+        delegations: Iterable[Delegation],
+        acts_for: set[int],
+        now: datetime,
     ) -> SubjectFacts:
         codes = {role.code.lower() for role in roles}
         urns = {role.urn for role in roles if role.urn}
@@ -192,7 +206,8 @@ class InformationPoint:
         rights: list[DelegatedRight] = []
         boundaries: list[datetime] = []
         for held in delegations:
-            if held.from_party_id != party:
+            # What a main unit gives holds for its sub-units, except what it gives on an instance of its own.
+            if held.from_party_id != party and (held.from_party_id != main or held.instance_id is not None):
                 continue
             if held.valid_from > now:
                 boundaries.append(held.valid_from)
@@ -214,7 +229,7 @@ class InformationPoint:
         attributes += [AttributePair(contract.PARTY_ID, str(id_)) for id_ in sorted(organisations)]
         until = min(boundaries, default=None)
         age = BACKSTOP_MS if until is None else max(0, int((until - now).total_seconds() * 1000))
-        return SubjectFacts(party, attributes, rights, min(age, BACKSTOP_MS))
+        return SubjectFacts(party, attributes, rights, min(age, BACKSTOP_MS), main)
 
     def _credentials(self) -> Credentials:
         return Credentials(platform_token=self._signer.token())

@@ -101,7 +101,10 @@ class InternalApi:
         # The version is read first: facts may be newer than it says, never older.
         version = await self._store.version()
         found = await self._store.roles(asked.subject, asked.objects)
-        data = [PartyRoles(party=party, roles=found.get(party, [])) for party in asked.objects]
+        mains = await self._store.main_units(asked.objects)
+        data = [
+            PartyRoles(party=party, roles=found.get(party, []), main_unit=mains.get(party)) for party in asked.objects
+        ]
         return json_response(RolesAnswer(version=version, data=data))
 
     async def represented(self, request: Request) -> Response:

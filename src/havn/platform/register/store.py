@@ -231,6 +231,13 @@ class Store:
                 )
         return {party: sorted(roles.values()) for party, roles in found.items()}
 
+    async def main_units(self, parties: Sequence[int]) -> dict[int, int]:
+        """The main unit of each of `parties` that is a sub-unit."""
+        rows = await self._db.fetch(
+            "select id, main_unit from party where id = any($1::int[]) and main_unit is not null", parties
+        )
+        return {row["id"]: row["main_unit"] for row in rows}
+
     async def represented(self, subject: int, *, include_deleted: bool) -> tuple[list[StoredParty], set[int]]:
         """Parties that `subject` may represent, itself first, and main units needed to show their sub-units.
 

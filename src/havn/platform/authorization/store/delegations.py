@@ -21,22 +21,27 @@ class DelegationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, given: Delegation) -> None:
-        """Write a delegation and its line in the record, in one transaction."""
-        code = given.role or given.access_package
+    async def add(self, *given: Delegation) -> None:
+        """Write delegations and their lines in the record, all or none."""
         async with self._database.transaction() as connection:
-            await connection.execute(
+            await connection.executemany(
                 """insert into delegation(id, from_party, to_user, to_party, to_system_user, kind, resource, action,
                     code, instance_id, valid_from, valid_to, further, depth, parent, given, given_by, reason)
                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)""",
-                given.id, given.from_party_id, given.to.user_id, given.to.party_id, given.to.system_user_id,
-                given.kind, given.resource, given.action, code, given.instance_id, given.valid_from, given.valid_to,
-                given.further, given.depth, given.parent, given.given, given.given_by, given.reason,
+                [
+                    (
+                        one.id, one.from_party_id, one.to.user_id, one.to.party_id, one.to.system_user_id,
+                        one.kind, one.resource, one.action, one.role or one.access_package, one.instance_id,
+                        one.valid_from, one.valid_to, one.further, one.depth, one.parent, one.given, one.given_by,
+                        one.reason,
+                    )
+                    for one in given
+                ],
             )  # fmt: skip
-            await connection.execute(
+            await connection.executemany(
                 "insert into delegation_change(delegation, change, at, by) values ($1, 'grant', $2, $3)",
-                given.id, given.given, given.given_by,
-            )  # fmt: skip
+                [(one.id, one.given, one.given_by) for one in given],
+            )
 
     async def get(self, id_: str) -> Delegation | None:
         """One delegation, ended or not."""
@@ -138,6 +143,48 @@ class DelegationStore:
         """What was done with a delegation, oldest first."""
         return await self._database.fetch(
             "select change, at, by from delegation_change where delegation = $1::uuid order by id", id_
+        )
+
+    async def rights(
+        self, *, givers: Sequence[int], users: Sequence[int], parties: Sequence[int], at: datetime
+    ) -> list[Delegation]:
+        """Rights in force at `at`, not for one instance only, from any of `givers` to any of `users` or `parties`."""
+        rows = await self._database.fetch(
+            _SELECT
+            + """ where from_party = any($1::bigint[]) and (to_user = any($2::bigint[]) or to_party = any($3::bigint[]))
+              and kind = 'right' and instance_id is null and revoked is null
+              and valid_from <= $4 and (valid_to is null or valid_to > $4) order by given, id""",
+            list(givers),
+            list(users),
+            list(parties),
+            at,
+        )
+        return [_read(row) for row in rows]
+
+    async def right_changes(self, first: int, last: int | None, *, limit: int) -> list[Record]:
+        """Changes numbered `first` to `last` of rights to whole apps, oldest first.
+
+        `remaining` tells whether the receiver then still had another right to the same app from the same giver.
+        """
+        return await self._database.fetch(
+            """with held as not materialized (
+                select *, jsonb_path_query_first(resource, '$[*] ? (@.id == "urn:altinn:org").value') #>> '{}' as org,
+                    jsonb_path_query_first(resource, '$[*] ? (@.id == "urn:altinn:app").value') #>> '{}' as app
+                from delegation where kind = 'right' and instance_id is null and to_system_user is null
+            )
+            select c.id, c.change, c.at, c.by, d.from_party, d.to_user, d.to_party, d.org, d.app,
+                exists (
+                    select 1 from held o
+                    where o.from_party = d.from_party and (o.org, o.app) = (d.org, d.app)
+                      and o.to_user is not distinct from d.to_user and o.to_party is not distinct from d.to_party
+                      and o.given <= c.at and (o.revoked is null or o.revoked > c.at)
+                ) as remaining
+            from delegation_change c join held d on d.id = c.delegation
+            where c.id >= $1 and ($2::bigint is null or c.id <= $2)
+            order by c.id limit $3""",
+            first,
+            last,
+            limit,
         )
 
 
