@@ -18,10 +18,10 @@ help: ## show this list
 up: .venv/.synced assets ## set everything up, start the platform with the example apps; Ctrl-C stops it
 	$(RUN)havn up
 
-test: .venv/.synced assets .tools/browser ## set everything up and run every test
+test: .venv/.synced assets .tools/packages ## set everything up and run every test
 	$(RUN)pytest $(ARGS)
 
-test-cluster: .venv/.synced assets .tools/browser toolchain ## run the tests that need a real Kubernetes, made on this machine (as root)
+test-cluster: .venv/.synced assets .tools/packages toolchain ## run the tests that need a real Kubernetes, made on this machine (as root)
 	$(RUN)pytest -m cluster $(ARGS)
 
 toolchain: .venv/.synced .tools/cluster ## build Kubernetes, Traefik, Helm and the rest for local clusters (minutes, once)
@@ -49,8 +49,8 @@ src/havn/kit/assets/dist/manifest.json: frontend/package-lock.json $(wildcard fr
 	python3 -m venv .tools
 	.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 
-.tools/browser: | .tools/bin/uv
-	tests/support/install-browser
+.tools/packages: | .tools/bin/uv
+	tests/support/install-packages
 	touch $@
 
 .tools/cluster: | .tools/bin/uv

@@ -37,6 +37,8 @@ def load(module: Path | None) -> Hooks:
         return Hooks()
     with _lock:
         earlier = {name: sys.modules.pop(name) for name in list(sys.modules) if _ours(name)}
+        # Bytecode is told from its source by size and second: a save within the same second would not be seen.
+        writes_bytecode, sys.dont_write_bytecode = not sys.dont_write_bytecode, True
         try:
             return _load(module)
         except BaseException:
@@ -44,6 +46,8 @@ def load(module: Path | None) -> Hooks:
                 del sys.modules[name]
             sys.modules.update(earlier)
             raise
+        finally:
+            sys.dont_write_bytecode = not writes_bytecode
 
 
 def _ours(name: str) -> bool:
