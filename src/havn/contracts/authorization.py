@@ -169,14 +169,31 @@ class AttributePair(msgspec.Struct, rename="camel", frozen=True):
     value: str
 
 
+class AccessListGrant(msgspec.Struct, rename="camel", frozen=True):
+    """One access list of an app: its members by party id, and the actions it is for (None: all)."""
+
+    members: tuple[int, ...]
+    actions: tuple[str, ...] | None = None
+
+
+class AccessLimit(msgspec.Struct, rename="camel", frozen=True):
+    """The app is only for parties on its access lists."""
+
+    lists: tuple[AccessListGrant, ...]
+
+
 class PolicyFacts(msgspec.Struct, rename="camel", frozen=True):
-    """The policy in force for an app: its XML (base64 on the wire), version number and the SHA-256 of its bytes."""
+    """The policy in force for an app: its XML (base64 on the wire), version number and the SHA-256 of its bytes.
+
+    `limit` is there when the app is only for parties on its access lists.
+    """
 
     org: str
     app: str
     version: int
     digest: str
     xml: bytes
+    limit: AccessLimit | None = None
 
 
 class SubjectRef(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -411,6 +428,33 @@ class DelegationChangeEvents(msgspec.Struct, frozen=True):
     """Changes in order."""
 
     l: list[DelegationChangeEvent]  # noqa: E741  # its name on the wire
+
+
+# --- Access lists ---------------------------------------------------------------------------------------------------
+
+
+class TypedValue(msgspec.Struct, frozen=True):
+    """An attribute as a type and a value."""
+
+    type: str
+    value: str
+
+
+class AccessListQuestion(msgspec.Struct, frozen=True):
+    """Whether access lists let `subject`, a party, do `action` with `resource`."""
+
+    subject: TypedValue
+    resource: TypedValue
+    action: TypedValue
+
+
+class AccessListAnswer(msgspec.Struct, frozen=True):
+    """The question and its answer; NotDetermined when the party or the resource is not known."""
+
+    subject: TypedValue
+    resource: TypedValue
+    action: TypedValue
+    result: Literal["NotDetermined", "NotAuthorized", "Authorized"]
 
 
 # --- Decision log ---------------------------------------------------------------------------------------------------

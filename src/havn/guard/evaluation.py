@@ -2,6 +2,7 @@
 
 First the policy itself. If, and only if, it is NotApplicable, the rights that were delegated: a right permits its
 action on resources that have all of its attributes, and carries the policy's own obligations and advice.
+Last, access lists: what is permitted for a party that is on none of a limited app's lists is denied after all.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
+
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import DelegatedRight, PolicyFacts
+from havn.contracts.authorization import AccessLimit, DelegatedRight, PolicyFacts
 from havn.engines import xacml
 from havn.engines.xacml import CompiledPolicy, Decision, Effect, Request, Result
 from havn.engines.xacml.algorithms import RULE_ALGORITHMS
@@ -19,6 +22,8 @@ from havn.engines.xacml.policy import Policy, PolicyDocument, Rule
 Bags = dict[str, tuple[str, ...]]
 
 DELEGATED_RULE = "urn:havn:delegated-right"
+ACCESS_LISTS = "urn:havn:access-lists"
+"""What the decision log names as the rule when access lists refused."""
 
 
 class AppPolicy:
@@ -31,6 +36,7 @@ class AppPolicy:
         self.digest = facts.digest
         self.compiled: CompiledPolicy = compile_xml(facts.xml, source=f"{facts.org}/{facts.app}")
         self._delegated: CompiledPolicy | None = None
+        self._listed = _by_party(facts.limit) if facts.limit is not None else None
         # Whether two instances in the same place can be told apart by the policy.
         self.names_instances = any(attribute.id in _INSTANCES for attribute in self.compiled.attributes)
 
@@ -56,10 +62,36 @@ class AppPolicy:
                 if right is not None:
                     by_right = self.delegated.decide(request)
                     if by_right.decision is Decision.PERMIT:
-                        decided.append((by_right, right))
+                        decided.append((self._limited(request, by_right), right))
                         continue
-            decided.append((result, None))
+            decided.append((self._limited(request, result), None))
         return decided
+
+    def _limited(self, request: Request, result: Result) -> Result:
+        """The result, or a Deny in place of a Permit that no access list allows."""
+        if self._listed is None or result.decision is not Decision.PERMIT:
+            return result
+        actions = request.attributes.get(contract.ACTION, {}).get(contract.ACTION_ID, ())
+        parties = request.attributes.get(contract.RESOURCE, {}).get(contract.PARTY_ID, ())
+        if len(parties) == 1 and len(actions) == 1 and str(parties[0]) in self._listed:
+            allowed = self._listed[str(parties[0])]
+            if allowed is None or str(actions[0]) in allowed:
+                return result
+        status = xacml.Status(message="The party is on none of the access lists of the app.")
+        return msgspec.structs.replace(
+            result, decision=Decision.DENY, status=status, obligations=(), advice=(), rule=ACCESS_LISTS, wire=None
+        )
+
+
+def _by_party(limit: AccessLimit) -> dict[str, frozenset[str] | None]:
+    """The actions that some list allows each party, as requests write its id; None means all of them."""
+    allowed: dict[str, frozenset[str] | None] = {}
+    for one in limit.lists:
+        for member in one.members:
+            party = str(member)
+            before = allowed.get(party, frozenset())
+            allowed[party] = None if before is None or one.actions is None else before.union(one.actions)
+    return allowed
 
 
 def compile_xml(xml: bytes, *, source: str) -> CompiledPolicy:

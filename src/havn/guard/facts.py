@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
-from havn.contracts.authorization import Change, PolicyFacts, SubjectFacts, SubjectRef
+from havn.contracts.authorization import AccessLimit, Change, PolicyFacts, SubjectFacts, SubjectRef
 from havn.guard.evaluation import AppPolicy
 from havn.kit.clock import Clock
 
@@ -88,7 +88,7 @@ class FactCache:
         self._policies: _Kept[tuple[str, str], AppPolicy] = _Kept(MAX_POLICIES)
         self._facts: _Kept[tuple[SubjectRef, int], SubjectFacts] = _Kept(MAX_SUBJECT_FACTS)
         # Policies by content: one that comes back, or that cannot be remembered by name, is not compiled again.
-        self._compiled: _Kept[tuple[str, str, str, int], AppPolicy] = _Kept(MAX_POLICIES)
+        self._compiled: _Kept[tuple[str, str, str, int, AccessLimit | None], AppPolicy] = _Kept(MAX_POLICIES)
         # Grows with every change heard: what was fetched across a change is used once and not remembered.
         self._epoch = 0
 
@@ -101,7 +101,7 @@ class FactCache:
         facts = await self._source.policy(org, app)
         if facts is None:
             return None
-        identity = (facts.org, facts.app, facts.digest, facts.version)
+        identity = (facts.org, facts.app, facts.digest, facts.version, facts.limit)
         policy = self._compiled.get(identity, now)
         if policy is None:
             policy = AppPolicy(facts)

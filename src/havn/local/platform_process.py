@@ -28,7 +28,7 @@ from havn.kit.serve import run, serve
 
 APIS = ("authentication", "register", "profile", "authorization", "storage")
 # First path segments that lead to an API besides its name.
-_OTHER_PREFIXES = {"authorization": ("accessmanagement",)}
+_OTHER_PREFIXES = {"authorization": ("accessmanagement", "resourceregistry")}
 LOGIN = "login"
 _STOP_WITHIN = 3.0
 

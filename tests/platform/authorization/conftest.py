@@ -283,7 +283,7 @@ def _parties() -> list[register_store.NewParty]:
         company(BAKERY, "Bakeriet", "310000001"),
         company(BRANCH, "Bakeriet Nord", "310000002", BAKERY),
         company(BOOKS, "Regnskap", "310000003"),
-        company(SHOP, "Butikken", "310000004"),
+        company(SHOP, "Butikken", "310000019"),
     ]
 
 
@@ -326,7 +326,7 @@ async def platform(make_database: Callable[[str], Awaitable[str]]) -> AsyncItera
             ),
             clock=made.clock,
         )
-        parts["accessmanagement"] = parts["authorization"]
+        parts["accessmanagement"] = parts["resourceregistry"] = parts["authorization"]
         for name in ("register", "authorization"):
             await stack.enter_async_context(parts[name].router.lifespan_context(parts[name]))
         yield made

@@ -129,6 +129,34 @@ async def test_a_main_units_delegation_counts_and_ends_at_once_for_its_sub_units
     await becomes(may, wanted=False, seconds=2)
 
 
+async def test_access_lists_count_at_once_in_the_asking_process(enforcement, remote, http, platform, person) -> None:
+    registry = "/resourceregistry/api/v1"
+    headers = platform.owner(scope="altinn:serviceowner altinn:resourceregistry/access-list.write")
+
+    async def put(path: str, body: bytes) -> None:
+        response = await http.request(
+            "PUT", f"{registry}/{path}", content=body, headers=headers | {"content-type": "application/json"}
+        )
+        assert response.status_code == 200
+
+    async def may() -> bool:
+        here = await enforcement.enforcer.decide(person(KARI), place(), ["read"])
+        return here["read"].permitted
+
+    assert await may()
+    await put("resource/app_ttd_permit/access-list-mode", b'{"accessListMode": "Enabled"}')
+    await becomes(may, wanted=False, seconds=2)
+    await put("access-lists/ttd/pilots", b'{"name": "Pilots"}')
+    await put("access-lists/ttd/pilots/resource-connections/app_ttd_permit", b"{}")
+    member = f"urn:altinn:party:uuid:00000000-0000-4000-8000-{BAKERY:012d}"
+    await put("access-lists/ttd/pilots/members", f'{{"data": ["{member}"]}}'.encode())
+    await becomes(may, wanted=True, seconds=2)
+    places = [place(), place(BRANCH), place(LISE)]
+    here = await enforcement.enforcer.decide_many(person(KARI), places, ["read"])
+    assert [outcome["read"].permitted for outcome in here] == [True, False, False]
+    assert here == await remote.decide_many(person(KARI), places, ["read"])
+
+
 async def test_any_of_several_actions_suffices(enforcement, person) -> None:
     await enforcement.enforcer.require(person(KARI), place(task="Task_2"), "write", "sign")
 

@@ -23,6 +23,8 @@ from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.kit.web import create_app
+from havn.platform.authorization.access_list_api import AccessListApi
+from havn.platform.authorization.access_lists import AccessLists
 from havn.platform.authorization.changes import ChangeHub
 from havn.platform.authorization.context import ContextHandler
 from havn.platform.authorization.decision_api import DecisionApi
@@ -45,6 +47,7 @@ from havn.platform.authorization.settings import AuthorizationSettings
 from havn.platform.authorization.store import Stores
 
 BASE = "/authorization/api/v1"
+REGISTRY = "/resourceregistry/api/v1"
 COMPONENT = "authorization"
 
 
@@ -120,6 +123,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     instance_api = InstanceDelegationApi(
         stores.delegations, information, administration, components, clock=clock, announce=hub.tell
     )
+    access_lists = AccessLists(stores.access_lists, information, clock=clock, announce=hub.tell)
     rule_api = DelegationRuleApi(
         DelegationRules(delegations, stores.delegations, information, administration, clock=clock)
     )
@@ -138,6 +142,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *DelegationApi(delegations).routes(BASE),
             *instance_api.routes(f"{BASE}/app"),
             *instance_api.routes("/accessmanagement/api/v1/app"),
+            *AccessListApi(access_lists, components).routes(BASE, REGISTRY),
             *PartyApi(information, facts).routes(BASE),
             *LogApi(stores.decisions, log, components, retention).routes(BASE),
         ],

@@ -8,6 +8,7 @@ import msgspec
 
 from havn.contracts.authorization import AttributePair
 from havn.engines.xacml import Decision
+from havn.guard.evaluation import ACCESS_LISTS
 from havn.guard.reporting import kept_attributes
 from havn.platform.authorization.pdp import Decided
 
@@ -51,6 +52,8 @@ def of(decided: Decided) -> Explanation:
     sentences = list(engine.sentences)
     if decided.right is not None:
         sentences = [f"Permitted by delegation {decided.right.id}: no rule of the policy itself permits it."]
+    if result.rule == ACCESS_LISTS:
+        sentences.append(f"Refused after all: {result.status.message}")
     elif result.decision is Decision.NOT_APPLICABLE and completed.facts is not None and completed.facts.rights:
         sentences.append(f"None of {len(completed.facts.rights)} delegated rights covers it.")
     return Explanation(

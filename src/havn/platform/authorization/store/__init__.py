@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from havn.kit.db import Database
+from havn.platform.authorization.store.access_lists import AccessListStore
 from havn.platform.authorization.store.decisions import DecisionStore
 from havn.platform.authorization.store.delegations import DelegationStore
 from havn.platform.authorization.store.policies import PolicyStore
@@ -15,6 +16,7 @@ class Stores:
         self._database = database
         self.policies = PolicyStore(database)
         self.delegations = DelegationStore(database)
+        self.access_lists = AccessListStore(database)
         self.decisions = DecisionStore(database)
 
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from havn.contracts.authorization import PolicyFacts, PolicyVersion
+import msgspec
+
+from havn.contracts.authorization import AccessLimit, PolicyFacts, PolicyVersion
 from havn.kit.db import Connection, Database, Record
 
 _COLUMNS = """p.org, p.app, p.version, p.digest, p.published, p.published_by, p.release,
@@ -19,12 +21,25 @@ class PolicyStore:
     async def in_force(self, org: str, app: str) -> PolicyFacts | None:
         """The policy in force for an app, None when it has none."""
         row = await self._database.fetchrow(
-            """select p.org, p.app, p.version, p.digest, p.xml
+            """select p.org, p.app, p.version, p.digest, p.xml, (
+                    select jsonb_build_object('lists', coalesce(jsonb_agg(jsonb_build_object(
+                        'actions', r.actions,
+                        'members', (
+                            select coalesce(jsonb_agg(m.party order by m.party), '[]') from access_list_member m
+                            where (m.org, m.identifier) = (r.org, r.identifier)
+                        )) order by r.identifier) filter (where r.identifier is not null), '[]'))
+                    from access_list_limit l left join access_list_resource r using (org, app)
+                    where (l.org, l.app) = ($1, $2) group by l.org, l.app
+                ) as limited
             from policy_in_force f join policy p using (org, app, version) where (f.org, f.app) = ($1, $2)""",
             org,
             app,
         )
-        return PolicyFacts(**row) if row is not None else None
+        if row is None:
+            return None
+        limited = row["limited"]
+        limit = msgspec.json.decode(limited, type=AccessLimit) if limited is not None else None
+        return PolicyFacts(row["org"], row["app"], row["version"], row["digest"], row["xml"], limit)
 
     async def publish(
         self, org: str, app: str, xml: bytes, digest: str, *, by: str, release: str | None, activate: bool = True
