@@ -43,6 +43,7 @@ from havn.platform.authorization.policies import PolicyAdministration
 from havn.platform.authorization.policy_api import PolicyApi
 from havn.platform.authorization.prp import LocalFacts
 from havn.platform.authorization.replay import Replay
+from havn.platform.authorization.rights_api import RightsApi
 from havn.platform.authorization.settings import AuthorizationSettings
 from havn.platform.authorization.store import Stores
 
@@ -142,6 +143,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *DelegationApi(delegations).routes(BASE),
             *instance_api.routes(f"{BASE}/app"),
             *instance_api.routes("/accessmanagement/api/v1/app"),
+            *RightsApi(decisions, administration, components, clock=clock).routes(BASE),
             *AccessListApi(access_lists, components).routes(BASE, REGISTRY),
             *PartyApi(information, facts).routes(BASE),
             *LogApi(stores.decisions, log, components, retention).routes(BASE),
