@@ -1,10 +1,10 @@
 """Measures the decision engine beside AuthzForce core and WSO2 Balana, in one run, and prints Markdown tables.
 
-    python bench/xacml/run.py [--seconds 4] [--no-peers]
+    python bench/xacml/run.py [--seconds 4] [--rounds 2] [--no-peers]
 
 The peers need a JDK (17 or later) and Maven; where either is lacking they are left out, with a sentence saying so.
-All engines run on one processor, one after another, on the same policies and requests; what one reading of the clock
-costs is taken off everywhere.
+All engines run on one processor, in turn, on the same policies and requests; what reading the clock costs is taken off
+everywhere. Of several rounds the best counts for each engine, since other work on the machine only ever adds.
 """
 
 from __future__ import annotations
@@ -144,16 +144,32 @@ PATHS = [
 ]  # fmt: skip
 
 
-def print_speed(seconds: float, with_peers: bool) -> None:
-    mine = ours(seconds)
-    theirs = peers(seconds) if with_peers else {}
+def best(rounds: list[dict[Any, Timed]]) -> dict[Any, Timed]:
+    """The lowest p50 and the lowest p99 of all rounds."""
+    found: dict[Any, Timed] = {}
+    for measured in rounds:
+        for key, (p50, p99) in measured.items():
+            before = found.get(key, (p50, p99))
+            found[key] = (min(before[0], p50), min(before[1], p99))
+    return found
+
+
+def print_speed(seconds: float, rounds: int, with_peers: bool) -> None:
+    here: list[dict[Any, Timed]] = []
+    there: list[dict[Any, Timed]] = []
+    for _ in range(rounds):
+        here.append(ours(seconds))
+        if with_peers:
+            there.append(peers(seconds))
+            with_peers = bool(there[-1])
+    mine, theirs = best(here), best(there)
     print("| Path (µs, p50 / p99) | Havn | AuthzForce core 21.0.1 | WSO2 Balana 1.2.24 | AuthzForce ÷ Havn |")
     print("| --- | --- | --- | --- | --- |")
     for policy, path, label in PATHS:
-        here = mine[policy, path]
+        own = mine[policy, path]
         cells = [theirs.get((engine, policy, path)) for engine in ("AuthzForce", "Balana")]
-        ratio = f"{cells[0][0] / here[0]:.1f}" if cells[0] else ""
-        print(f"| {label} | {_cell(here)} | {_cell(cells[0])} | {_cell(cells[1])} | {ratio} |")
+        ratio = f"{cells[0][0] / own[0]:.1f}" if cells[0] else ""
+        print(f"| {label} | {_cell(own)} | {_cell(cells[0])} | {_cell(cells[1])} | {ratio} |")
 
 
 def _cell(found: Timed | None) -> str:
@@ -210,12 +226,13 @@ def print_size(policies: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--policies", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--policies", type=int, default=10_000)
     parser.add_argument("--no-peers", action="store_true")
     chosen = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    print_speed(chosen.seconds, not chosen.no_peers)
+    print_speed(chosen.seconds, chosen.rounds, not chosen.no_peers)
     print_size(chosen.policies)
 
 
