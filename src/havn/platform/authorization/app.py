@@ -42,6 +42,7 @@ from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.policies import PolicyAdministration
 from havn.platform.authorization.policy_api import PolicyApi
 from havn.platform.authorization.prp import LocalFacts
+from havn.platform.authorization.registry_api import RegistryApi
 from havn.platform.authorization.replay import Replay
 from havn.platform.authorization.rights_api import RightsApi
 from havn.platform.authorization.settings import AuthorizationSettings
@@ -144,6 +145,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *instance_api.routes(f"{BASE}/app"),
             *instance_api.routes("/accessmanagement/api/v1/app"),
             *RightsApi(decisions, administration, components, clock=clock).routes(BASE),
+            *RegistryApi(administration, components).routes(REGISTRY),
             *AccessListApi(access_lists, components).routes(BASE, REGISTRY),
             *PartyApi(information, facts).routes(BASE),
             *LogApi(stores.decisions, log, components, retention).routes(BASE),
