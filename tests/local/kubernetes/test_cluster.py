@@ -24,15 +24,22 @@ def toolchain() -> Toolchain:
 def remains(name: str) -> list[str]:
     """What a cluster would leave on the machine."""
     shell = f"""
-        ip netns list | grep -w havn-{name}; ip -o link | grep havn-v; ls -d /sys/fs/cgroup/*/havn-{name} 2>/dev/null
+        ip netns list | grep -w havn-{name}; ls -d /sys/fs/cgroup/*/havn-{name} 2>/dev/null
         grep -E '/{name}(/| )' /proc/mounts | grep havn; ls -d /run/havn/{name} 2>/dev/null
         pgrep -af 'havn.*/{name}/' | grep -v pgrep
     """
     return subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False).stdout.splitlines()
 
 
+def links() -> set[str]:
+    """The links of clusters on the bridge, of whichever are running."""
+    shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return {line.split()[1].split("@")[0] for line in shown.splitlines() if "havn-v" in line}
+
+
 def test_two_clusters_run_side_by_side_and_go_without_a_trace(toolchain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("side-by-side")
+    others = links()
     first = LocalKubernetes.create("side1", folder / "side1", toolchain)
     second = LocalKubernetes.create("side2", folder / "side2", toolchain)
     try:
@@ -46,6 +53,7 @@ def test_two_clusters_run_side_by_side_and_go_without_a_trace(toolchain, tmp_pat
         assert "Ready" in second.kubectl("get", "nodes")
         second.destroy()
     assert remains("side1") + remains("side2") == []
+    assert links() == others
 
 
 def test_dns_metrics_and_traefik_answer(toolchain, tmp_path):
@@ -72,8 +80,11 @@ from havn.local.kubernetes import LocalKubernetes, Toolchain
 LocalKubernetes.create("orphan", Path({str(tmp_path)!r}, "orphan"), Toolchain.ensure(Path({str(ROOT / "toolchain")!r})))
 os.kill(os.getpid(), {int(signal.SIGKILL)})
 """
+    others = links()
     made = subprocess.run([sys.executable, "-c", script], check=False)
     assert made.returncode == -signal.SIGKILL
     assert remains("orphan") != []
+    assert links() > others
     assert sweep(toolchain) == ["orphan"]
     assert remains("orphan") == []
+    assert links() == others
