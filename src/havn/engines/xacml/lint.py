@@ -9,6 +9,7 @@ from typing import Literal as Choice
 import msgspec
 
 from havn.engines.xacml import algorithms, names, wording
+from havn.engines.xacml.covering import Covering, covers
 from havn.engines.xacml.model import Effect
 from havn.engines.xacml.policy import (
     Apply,
@@ -24,14 +25,12 @@ from havn.engines.xacml.policy import (
     Target,
     VariableReference,
 )
-from havn.engines.xacml.targets import Compared, Conjunct, Member, Test, best_attribute, conjuncts, legacy, only_member
+from havn.engines.xacml.targets import Conjunct, conjuncts, legacy, only_member
 
 _ORG, _APP, _TASK, _END = "urn:altinn:org", "urn:altinn:app", "urn:altinn:task", "urn:altinn:end-event"
 _ROLE = "urn:altinn:rolecode"
 _RESOURCE = "urn:altinn:resource"
 _LEVEL = "urn:altinn:minimum-authenticationlevel"
-_COMPARISONS = 200_000
-"""Pairs of rules that are compared before lint gives up on comparing."""
 _PLACEHOLDER = re.compile(r"\[(?:ORG|org|APP|app)\]")
 _SINGLE = {
     (names.RESOURCE, _ORG), (names.RESOURCE, _APP), (names.RESOURCE, _TASK), (names.RESOURCE, _END),
@@ -225,14 +224,14 @@ class _Checker:
             algorithms.DENY_OVERRIDES: Effect.DENY, algorithms.PERMIT_UNLESS_DENY: Effect.DENY,
             algorithms.PERMIT_OVERRIDES: Effect.PERMIT, algorithms.DENY_UNLESS_PERMIT: Effect.PERMIT,
         }.get(name)  # fmt: skip
-        covering = _Covering([(rule, tests[rule.id]) for rule in policy.rules if _always(rule)])
+        covering = Covering([(rule, tests[rule.id]) for rule in policy.rules if _always(rule)])
         places = {rule.id: place for place, rule in enumerate(policy.rules)}
         for rule in policy.rules:
             for other in covering.of(tests[rule.id]):
                 if other is rule:
                     continue
                 same = rule.effect is other.effect
-                both = _always(rule) and _covers(tests[rule.id], tests[other.id])
+                both = _always(rule) and covers(tests[rule.id], tests[other.id])
                 earlier = places[other.id] < places[rule.id]
                 if name == algorithms.FIRST_APPLICABLE and not earlier:
                     continue
@@ -259,7 +258,7 @@ class _Checker:
             named = actions[rule.id]
             return named is None or action in {str(value).lower() for value in named}
 
-        reading = _Covering([(rule, _without_action(tests[rule.id])) for rule in permits if allows(rule, "read")])
+        reading = Covering([(rule, _without_action(tests[rule.id])) for rule in permits if allows(rule, "read")])
         for rule in permits:
             if allows(rule, "write") and next(reading.of(_without_action(tests[rule.id])), None) is None:
                 if reading.exhausted:
@@ -274,50 +273,6 @@ class _Checker:
             owners = [r for r in permits if _values(tests[r.id], names.ACCESS_SUBJECT, _ORG) is not None]
             if not any(allows(rule, "complete") for rule in owners):
                 self.add("warning", "no-complete", "no rule lets the service owner confirm receipt (action complete)")
-
-
-class _Covering:
-    """Finds rules that cover another, looking only at those that can: they name one of its values, or none."""
-
-    def __init__(self, rules: list[tuple[Rule, list[Conjunct]]]) -> None:
-        self.rules = rules
-        self.left = _COMPARISONS
-        self.attribute = best_attribute([_only_members(tests) for _, tests in rules])
-        self.rest: list[int] = []
-        self.by_value: dict[str, list[int]] = {}
-        for index, (_, tests) in enumerate(rules):
-            test = _only_members(tests).get(self.attribute) if self.attribute else None
-            if test is None:
-                self.rest.append(index)
-                continue
-            for value in test.values:
-                self.by_value.setdefault(str(value).lower(), []).append(index)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether comparing was given up."""
-        return self.left <= 0
-
-    def of(self, tests: list[Conjunct]) -> Iterator[Rule]:
-        """The rules whose tests hold wherever these do, in their order."""
-        indexes = list(self.rest)
-        for test in (t for c in tests if (t := only_member(c)) is not None):
-            if self.attribute and test.compared[:2] == self.attribute[:2]:
-                value = min(map(str, test.values)).lower()
-                indexes = sorted({*indexes, *self.by_value.get(value, ())})
-                break
-        for index in indexes:
-            self.left -= 1
-            if self.left <= 0:
-                return
-            rule, wider = self.rules[index]
-            if _covers(wider, tests):
-                yield rule
-
-
-def _only_members(tests: list[Conjunct]) -> dict[Compared, Member]:
-    """The tests on one attribute each."""
-    return {t.compared: t for c in tests if (t := only_member(c)) is not None}
 
 
 def _always(rule: Rule) -> bool:
@@ -358,29 +313,6 @@ def _contradiction(tests: list[Conjunct]) -> str | None:
     return None
 
 
-def _covers(wider: list[Conjunct], narrower: list[Conjunct]) -> bool:
-    """Whether the first tests hold wherever the second do."""
-    return all(any(_implies(have, want) for have in narrower) for want in wider)
-
-
-def _implies(have: Conjunct, want: Conjunct) -> bool:
-    return all(
-        any(all(any(_test_implies(h, w) for h in alternative) for w in wanted) for wanted in want)
-        for alternative in have
-    )
-
-
-def _test_implies(have: Test, want: Test) -> bool:
-    if isinstance(have, Member) and isinstance(want, Member):
-        if have.compared.category != want.compared.category or have.compared.key != want.compared.key:
-            return False
-        if want.compared.fold:
-            values = have.values if have.compared.fold else {str(value).lower() for value in have.values}
-            return values <= want.values
-        return not have.compared.fold and have.values <= want.values
-    return have == want
-
-
 def _without_action(tests: list[Conjunct]) -> list[Conjunct]:
     return [c for c in tests if not ((test := only_member(c)) and test.compared.category == names.ACTION)]
 
@@ -397,7 +329,7 @@ def _values(tests: list[Conjunct], category: str, attribute: str) -> set[str] | 
 def _differs_under_legacy(target: Target) -> bool:
     """Whether the first Altinn engine's reading lets more through."""
     before = conjuncts(target)
-    return not _covers(before, conjuncts(legacy(target)))
+    return not covers(before, conjuncts(legacy(target)))
 
 
 def _expressions(policy: Policy) -> Iterator[Expression]:
