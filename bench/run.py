@@ -11,7 +11,6 @@ PARTS = {
     "main_job": "main_job.py",
     "storage": "storage.py",
     "authorization": "authorization.py",
-    "egress": "egress.py",
     "xacml": "xacml/run.py",
     "egress": "egress.py",
 }
