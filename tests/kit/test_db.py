@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -95,3 +96,37 @@ async def test_a_connection_that_died_unused_is_replaced(database, postgres):
         pass
     await admin.close()
     assert await database.fetchval("select 1") == 1
+
+
+async def test_a_last_word_of_the_server_before_its_hang_up_is_a_503_and_the_next_call_works(urls):
+    """A relay sends the server's FATAL message and keeps the line open, as when the end of the stream comes late."""
+    lines: list[asyncio.StreamWriter] = []
+    tasks: set[asyncio.Task[None]] = set()
+    parts = urlsplit(urls["one"])
+    query = dict(parse_qsl(parts.query))
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+        back, forth = await asyncio.open_unix_connection(f"{query['host']}/.s.PGSQL.5432")
+        tasks.update((asyncio.create_task(pass_on(reader, forth)), asyncio.create_task(pass_on(back, writer))))
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    address = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}", query="")
+    database = await db.Database.open(address.geturl(), "one")
+    fields = b"SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+    lines[0].write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+    # A second connection made over the same relay: what was written to the first has arrived when it answers.
+    await (await db.connect(address.geturl())).close()
+    with pytest.raises(Problem) as caught:
+        await database.fetchval("select 1")
+    assert (caught.value.status, caught.value.code) == (503, "database_unavailable")
+    assert await database.fetchval("select 1") == 1
+    await database.close()
+    server.close()
+    await asyncio.gather(*tasks)

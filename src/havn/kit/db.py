@@ -26,6 +26,7 @@ ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 SerializationFailure = asyncpg.SerializationError
 
 _SHUTDOWN = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError)
+_CUT = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, *_SHUTDOWN, ConnectionError)
 
 
 class Database:
@@ -137,9 +138,14 @@ class Database:
 
         Raises the 503 when the server went away under the statement: the caller may try again, nothing was committed.
         """
-        gone = isinstance(
-            error, (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, *_SHUTDOWN, ConnectionError)
-        ) and _is_gone(connection)
+        if isinstance(error, asyncpg.InternalClientError):
+            # The server's last word was read between two statements, its hang-up is still on the way: the protocol
+            # takes no statement any more, yet does not count as closed.
+            gone = True
+            if not _is_gone(connection):
+                connection.terminate()
+        else:
+            gone = isinstance(error, _CUT) and _is_gone(connection)
         await self._pool.release(connection)
         if gone:
             raise _away() from error
