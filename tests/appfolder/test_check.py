@@ -118,6 +118,7 @@ CASES = [
     Case("settings.invalid", put("App/appsettings.json", "[]"), "App/appsettings.json", "["),
     Case("deployment.invalid", put(VALUES, "[]"), VALUES, "["),
     Case("deployment.ignored", put(VALUES, "deployment:\n  volumes:\n    - a\n"), VALUES, "volumes", "warning"),
+    Case("deployment.value", put(VALUES, "autoscaling:\n  replicas:\n    max: many\n"), VALUES, "max"),
     Case("deployment.egress", put("deployment/egress.yaml", "hosts: []\n"), "deployment/egress.yaml", "hosts"),
     Case("footer.invalid", put(FOOTER, {"footer": [{"type": "Link", "title": "x"}]}), FOOTER, "{"),
     Case("code.python", put(HOOKS, "def f(:\n"), HOOKS, ":"),

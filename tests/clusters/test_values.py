@@ -43,3 +43,12 @@ def test_under_an_autoscaler_the_replicas_asked_for_are_the_least_and_none_turns
     assert values(site, "ttd", workload(replicas=9), IMAGE, "")["autoscaling"]["maxReplicas"] == 9
     assert values(site, "ttd", workload(replicas=0), IMAGE, "")["autoscaling"]["enabled"] is False
     assert values({}, "ttd", workload(replicas=2), IMAGE, "")["autoscaling"] == {"enabled": False}
+
+
+def test_what_the_apps_folder_asks_for_goes_before_the_clusters_own_values():
+    site = {"resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "1Gi"}}}
+    asked = {"resources": {"requests": {"cpu": "300m"}, "limits": {"memory": None}}, "podLabels": {"tier": "front"}}
+    made = values(site, "ttd", workload(chart=asked), IMAGE, "")
+    assert made["resources"] == {"requests": {"cpu": "300m"}, "limits": {"memory": None}}
+    assert made["podLabels"] == {"tier": "front"}
+    assert site["resources"]["requests"] == {"cpu": "10m"}

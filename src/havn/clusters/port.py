@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables of the app's processes."""
     secrets: Mapping[str, str] = {}
     """Files by name in the folder that `HAVN_SECRETS_DIR` names to the app."""
+    chart: Mapping[str, Any] = {}
+    """Values of `charts/app` that the app's own folder asks for; of use where a Kubernetes is."""
     ready_within: float = 60.0
     """Seconds each replica has to become ready."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from havn.appfolder import deployment, egress
+from havn.appfolder import chart, deployment, egress
 from havn.appfolder.checks.subject import Subject
 from havn.appfolder.decoding import error_path, error_text
 from havn.appfolder.files import mapping
@@ -107,6 +107,7 @@ def values(subject: Subject) -> None:
             subject.files.report("error", "deployment.invalid", "Helm values are an object.", file, (1, 1))
         else:
             _ignored(subject, file, found.value, found)
+            _unusable(subject, file, found)
     egress.read(subject.files)
 
 
@@ -128,6 +129,17 @@ def _ignored(subject: Subject, file: str, value: Any, found: deployment.YamlPlac
                 )
             else:
                 waiting.append(((*path, name), inner))
+
+
+def _unusable(subject: Subject, file: str, found: deployment.YamlPlaces) -> None:
+    values = deployment.HelmValues(raw=found.value)
+    above: tuple[str, ...] = () if values.deployment is values.raw else ("deployment",)
+    for fault in chart.chart_values(values).faults:
+        place = found.places.get((*above, *fault.path), (0, 0))
+        if fault.ignored:
+            subject.files.report("warning", "deployment.ignored", fault.message, file, place)
+        else:
+            subject.files.report("error", "deployment.value", fault.message, file, place)
 
 
 def _is_usual(name: str, value: Any) -> bool:

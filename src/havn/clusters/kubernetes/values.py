@@ -30,8 +30,11 @@ _NAMED = {
 
 
 def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, secret: str) -> dict[str, Any]:
-    """All values for `helm upgrade`. `site` is the cluster's own, `secret` the name of a Secret or empty."""
-    made: dict[str, Any] = _copy(site)
+    """All values for `helm upgrade`. `site` is the cluster's own, `secret` the name of a Secret or empty.
+
+    What the app's folder asks for goes before the cluster's own.
+    """
+    made: dict[str, Any] = _over(_copy(site), workload.chart)
     for name, value in workload.settings.items():
         *parents, last = _NAMED.get(name, ("environmentVariables", name))
         place = made
@@ -49,6 +52,16 @@ def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, 
         scaling["minReplicas"] = workload.replicas
         scaling["maxReplicas"] = max(workload.replicas, scaling.get("maxReplicas", workload.replicas))
     return made
+
+
+def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in above.items():
+        inner = below.get(name)
+        if isinstance(value, Mapping):
+            below[name] = _over(inner if isinstance(inner, dict) else {}, value)
+        else:
+            below[name] = _copy(value)
+    return below
 
 
 def _copy(value: Any) -> Any:
