@@ -46,7 +46,10 @@ from havn.contracts.storage import (
     QueryResponse,
     ReadStatus,
     SignRequest,
+    Standing,
     Substatus,
+    TaskMove,
+    TaskMoved,
     TextResource,
 )
 from havn.kit.http import HttpClient, Response, TransportError
@@ -385,6 +388,17 @@ class StorageClient:
     async def delete_text(self, app_id: str, language: str, credentials: Credentials) -> None:
         """Remove an application's texts in one language; platform components only."""
         await self._done("DELETE", f"/applications/{app_id}/texts/{language}", credentials)
+
+    async def standing(self, app_id: str, credentials: Credentials) -> Standing:
+        """Where the open instances of an application stand; platform components only."""
+        return await self._send("GET", f"/applications/{app_id}/standing", credentials, Standing)
+
+    async def move_tasks(self, app_id: str, move: TaskMove, credentials: Credentials) -> TaskMoved:
+        """Move some open instances of an application to another task; to be repeated while there are more.
+
+        Platform components only.
+        """
+        return await self._send("POST", f"/applications/{app_id}/standing/moves", credentials, TaskMoved, move)
 
     # --- Message box -------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ from havn.platform.storage.replies import Replies
 from havn.platform.storage.search import FindParty, Search
 from havn.platform.storage.settings import Settings
 from havn.platform.storage.signing import Signing
+from havn.platform.storage.standing import OpenInstances
+from havn.platform.storage.standing_api import StandingApi
 from havn.platform.storage.store import Database, open_database
 
 BASE = "/storage/api/v1"
@@ -159,6 +161,7 @@ def wire(ports: Ports, *, running: Any = None) -> Starlette:
         *DataApi(elements, access).routes(BASE),
         *ProcessApi(processes, events, locks, signing, access, replies).routes(BASE),
         *ApplicationsApi(Applications(ports.database, clock), access).routes(BASE),
+        *StandingApi(OpenInstances(ports.database, clock), access).routes(BASE),
         *MessageBoxApi(box, instances).routes(BASE),
         *CleanupApi(housekeeping, access).routes(BASE),
         Route(f"{BASE}/health", health),
