@@ -15,11 +15,12 @@ from joserfc import jwk
 from havn.local import databases
 from havn.local.oidc.setup import login_secrets, providers
 from havn.local.secrets import SecretStore
+from havn.platform import APIS
 
 NAME = "local"
 TYPE = "test"
 SCHEME = "http"
-COMPONENTS = ("authentication", "register", "profile", "authorization", "storage", "deploy")
+COMPONENTS = (*(api.name for api in APIS), "deploy")
 
 
 class Addresses(msgspec.Struct, frozen=True):

@@ -6,14 +6,11 @@ The test identity provider answers here too, for the host `login.{domain}`.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import inspect
 import os
 import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, get_type_hints
 
 import msgspec
 import setproctitle
@@ -22,13 +19,11 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from havn.kit import db, log, settings
+from havn.kit import component, db, log, settings
 from havn.kit.problem import Problem
 from havn.kit.serve import run, serve
+from havn.platform import APIS
 
-APIS = ("authentication", "register", "profile", "authorization", "storage")
-# First path segments that lead to an API besides its name.
-_OTHER_PREFIXES = {"authorization": ("accessmanagement", "resourceregistry")}
 LOGIN = "login"
 _STOP_WITHIN = 3.0
 
@@ -53,9 +48,9 @@ class Dispatcher:
         self._login_host = f"{LOGIN}.{domain}".lower().encode()
         self.ready = False
 
-    def add(self, component: str, app: ASGIApp) -> None:
+    def add(self, segment: str, app: ASGIApp) -> None:
         """Serve `app`."""
-        self._apis[component] = app
+        self._apis[segment] = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -89,8 +84,8 @@ async def main() -> None:
     serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:
         for api in APIS:
-            app = await _build(f"havn.platform.{api}.app", api, stack)
-            for prefix in (api, *_OTHER_PREFIXES.get(api, ())):
+            app = await _build(api.app, api.name, stack)
+            for prefix in api.prefixes:
                 dispatcher.add(prefix, app)
         dispatcher.add(LOGIN, await _build("havn.local.oidc.app", LOGIN, stack))
         dispatcher.ready = True
@@ -103,16 +98,11 @@ async def main() -> None:
         await serving
 
 
-async def _build(module: str, component: str, stack: AsyncExitStack) -> Starlette:
+async def _build(module: str, name: str, stack: AsyncExitStack) -> Starlette:
     """Build one API from settings of its own: its secrets lie in the folder named after it."""
-    build = importlib.import_module(module).build
-    type_: Any = get_type_hints(build)["settings"]
     environ = dict(os.environ)
-    environ[settings.SECRETS_DIR] = str(Path(environ[settings.SECRETS_DIR], component))
-    built = build(settings.load(type_, environ))
-    app: Starlette = await built if inspect.isawaitable(built) else built
-    await stack.enter_async_context(app.router.lifespan_context(app))
-    return app
+    environ[settings.SECRETS_DIR] = str(Path(environ[settings.SECRETS_DIR], name))
+    return await component.enter(module, stack, environ)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

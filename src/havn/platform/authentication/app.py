@@ -160,7 +160,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
             raise Problem(503, "There is no signing key.", code="no_signing_key")
         return PlainTextResponse("OK")
 
-    return create_app(
+    app = create_app(
         [
             Route(f"{BASE}/health", health),
             Route(f"{BASE}/health/ready", ready),
@@ -171,6 +171,9 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         name="authentication",
         lifespan=lifespan,
     )
+    # Whoever drains this process lets those go first who wait for ended sessions.
+    app.state.stopping = stopping
+    return app
 
 
 async def _sweep(store: Store, keys: KeyRing, clock: Clock) -> None:
