@@ -34,15 +34,15 @@ def test_no_stretch_of_time_ever_sees_more_than_the_capacity_and_what_flows_in(r
     bucket, ledger, now = Bucket.rate(requests, seconds), Ledger(), 10**15
     has = {"a": (0, 0), "b": (0, 0)}
     spent: list[tuple[int, int]] = []
-    for pause, who, spends, gives, need, want in steps:
+    for pause, who, spending, giving, need, want in steps:
         now += pause
         units, until = has[who]
         if until <= now:
             units = 0
-        spends = min(spends, units)
+        spends = min(spending, units)
         if spends:
             spent.append((now, spends))
-        gives = min(gives, units - spends)
+        gives = min(giving, units - spends)
         keeps = units - spends - gives
         ledger, taken = take(
             bucket, ledger, now=now, holder=who, keeps=keeps, returned=gives, need=need, want=want, valid=VALID

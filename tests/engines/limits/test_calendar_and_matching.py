@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from havn.engines.limits import Demand, matcher, share, span
 from havn.engines.limits.calendar import ZONE
 
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.integers(946684800, 3786912000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 
 
 @given(at=MOMENTS, per=st.sampled_from(["day", "week", "month"]))

@@ -34,7 +34,7 @@ class Bucket(msgspec.Struct, frozen=True):
     @classmethod
     def rate(cls, requests: int, seconds: int) -> Bucket:
         """`requests` at once, and as many in `seconds` in the long run. ValueError beyond what can be counted."""
-        if not 0 < requests or not 0 < seconds <= MAX_SECONDS:
+        if requests < 1 or not 0 < seconds <= MAX_SECONDS:
             raise ValueError("a rate is at least one request in one to 3600 seconds")
         # A bucket larger than can be counted is smaller in the burst only.
         return cls(min(requests, MAX_CAPACITY), requests, seconds * SECOND)

@@ -23,11 +23,11 @@ def matcher(methods: Iterable[str] = (), paths: Iterable[str] = ()) -> Matcher:
 
     if not wanted and not prefixes:
         return _everything
-    if not prefixes:
-        return lambda method, path: method in wanted
-    if not wanted:
-        return lambda method, path: path.startswith(below) or path in exact
-    return lambda method, path: method in wanted and (path.startswith(below) or path in exact)
+
+    def matches(method: str, path: str) -> bool:
+        return (not wanted or method in wanted) and (not prefixes or path.startswith(below) or path in exact)
+
+    return matches
 
 
 def _everything(method: str, path: str) -> bool:
