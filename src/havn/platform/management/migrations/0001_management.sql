@@ -52,7 +52,7 @@ create table subscription (
     id uuid primary key,
     application uuid not null references application,
     plan text not null references plan,
-    state text not null check (state in ('pending', 'active', 'suspended', 'rejected', 'revoked')),
+    state text not null check (state in ('pending', 'active', 'suspended', 'rejected', 'revoked', 'expired')),
     reason text not null default '',
     purpose text not null default '',
     created timestamptz not null,

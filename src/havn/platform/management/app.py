@@ -1,0 +1,59 @@
+"""The management API wired together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from havn.guard.callers import Callers
+from havn.guard.middleware import Authentication
+from havn.kit.clock import Clock, system_clock
+from havn.kit.http import HttpClient
+from havn.kit.web import create_app
+from havn.platform.management import store
+from havn.platform.management.settings import Settings
+from havn.platform.management.store import changes
+
+BASE = "/management/api/v1"
+
+
+async def build(settings: Settings, *, clock: Clock = system_clock, transport: Any = None) -> Starlette:
+    """Connect to the database and wire the API; its lifespan follows revocations and closes the connections.
+
+    `transport` carries calls to other platform APIs in place of the network.
+    """
+    database = await store.open_database(settings.management_database_url)
+    host = f"platform.{settings.domain}"
+    http = HttpClient(settings.platform_url, name="The platform", host=host, timeout=35, transport=transport)
+    callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with callers.following():
+            yield
+        await http.close()
+        await database.close()
+
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("OK")
+
+    async def ready(request: Request) -> Response:
+        await changes.version(database)
+        return PlainTextResponse("OK")
+
+    return create_app(
+        [
+            Route(f"{BASE}/health", health),
+            Route(f"{BASE}/health/ready", ready),
+        ],
+        name="management",
+        lifespan=lifespan,
+        middleware=[Middleware(Authentication, verifier=callers.users)],
+    )
