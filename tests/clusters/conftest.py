@@ -29,9 +29,9 @@ from havn.deploy.release.build import build
 from havn.deploy.release.signing import SigningKey
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
-from havn.local.environment import new_key
 from havn.local.kubernetes import LocalKubernetes, Toolchain, addons
 from havn.local.kubernetes.network import HOST_ADDRESS
+from havn.platform.secrets import new_key
 
 _suite_spec = importlib.util.spec_from_file_location("cluster_suite", Path(__file__).with_name("suite.py"))
 assert _suite_spec is not None

@@ -23,9 +23,10 @@ from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.local.cluster import LocalClusters, Machine
 from havn.local.console import LocalReleases
-from havn.local.environment import free_port, new_key
+from havn.local.environment import free_port
 from havn.local.gateway import Gateway
 from havn.local.process import stop_leftovers
+from havn.platform.secrets import new_key
 
 _suite_spec = importlib.util.spec_from_file_location(
     "cluster_suite", Path(__file__).resolve().parents[1] / "clusters" / "suite.py"
@@ -133,9 +134,9 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 @pytest.fixture
-def site(rig: Rig):
+async def site(rig: Rig):
     return suite.Site(
-        cluster=rig.clusters.find("ttd", "local"),
+        cluster=await rig.clusters.find("ttd", "local"),
         ask=lambda path: rig.ask("ttd", path),
         app="first",
         org="ttd",

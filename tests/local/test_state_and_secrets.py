@@ -131,7 +131,7 @@ def test_a_folder_of_secret_files_holds_exactly_what_was_asked(tmp_path):
 def test_an_environments_keys_are_the_same_at_the_next_start(store, tmp_path):
     keys = Keys.open(store)
     assert Keys.open(SecretStore(tmp_path / "secrets")) == keys
-    assert '"d"' not in keys.public()
+    assert '"d"' not in keys.platform.public()
 
 
 def test_a_log_is_rotated_and_read_back_across_the_files(tmp_path):

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import pyrage
-from joserfc import jwk
 
 from havn.local import databases
 from havn.local.oidc.setup import login_secrets, providers
 from havn.local.secrets import SecretStore
-from havn.platform import APIS
+from havn.platform.secrets import PlatformKeys, new_key, new_password
+from havn.platform.secrets import component_secrets as platform_secrets
 
 NAME = "local"
 TYPE = "test"
 SCHEME = "http"
-COMPONENTS = (*(api.name for api in APIS), "deploy")
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -52,59 +48,32 @@ class Addresses(msgspec.Struct, frozen=True):
         return f"{SCHEME}://{name}.{self.domain}"
 
 
-def new_key() -> str:
-    """A fresh P-256 signing key as a private JWK, its thumbprint as key id."""
-    key = jwk.generate_key("EC", "P-256", private=True)
-    members = key.as_dict(private=True)
-    return msgspec.json.encode({**members, "kid": key.thumbprint(), "alg": "ES256", "use": "sig"}).decode()
-
-
-def public_key(private: str) -> dict[str, Any]:
-    """The public members of a private JWK."""
-    members = msgspec.json.decode(private, type=dict[str, Any])
-    return {name: value for name, value in members.items() if name != "d"}
-
-
 class Keys(msgspec.Struct, frozen=True):
     """The environment's own secrets, made on first use and kept encrypted."""
 
     passwords: Mapping[str, str]
-    components: Mapping[str, str]
-    """Each component's private JWK."""
+    platform: PlatformKeys
     login_signing: str
     login_client: str
     """The test identity provider's own key, and the platform's as its client."""
-    key_identity: str
-    pepper: str
-    pseudonym: str
 
     @classmethod
     def open(cls, store: SecretStore) -> Keys:
         """Read them, making what is missing."""
-        passwords = dict.fromkeys(databases.password_names(), _password)
-        keys = {f"component/{name}": new_key for name in COMPONENTS}
-        rest = {
-            "login/signing-key": new_key,
-            "login/client-key": new_key,
-            "authentication/key-identity": lambda: str(pyrage.x25519.Identity.generate()),
-            "authentication/pepper": _password,
-            "authorization/pseudonym": _password,
-        }
-        found = store.get_all({**passwords, **keys, **rest})
+        passwords = dict.fromkeys(databases.password_names(), new_password)
+        rest = {"login/signing-key": new_key, "login/client-key": new_key}
+        found = store.get_all({**passwords, **PlatformKeys.makers(), **rest})
         return cls(
             passwords={name: found[name] for name in passwords},
-            components={name: found[f"component/{name}"] for name in COMPONENTS},
+            platform=PlatformKeys.of(found),
             login_signing=found["login/signing-key"],
             login_client=found["login/client-key"],
-            key_identity=found["authentication/key-identity"],
-            pepper=found["authentication/pepper"],
-            pseudonym=found["authorization/pseudonym"],
         )
 
-    def public(self) -> str:
-        """The components' public keys as JWKS, each with the component it belongs to."""
-        keys = [{**public_key(private), "app": name} for name, private in self.components.items()]
-        return msgspec.json.encode({"keys": keys}).decode()
+    @property
+    def components(self) -> Mapping[str, str]:
+        """Each component's private JWK."""
+        return self.platform.components
 
 
 def settings(addresses: Addresses) -> dict[str, str]:
@@ -135,22 +104,10 @@ def platform_settings(addresses: Addresses, state: Path, orgs_file: Path) -> dic
 
 def component_secrets(keys: Keys, addresses: Addresses, urls: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The secret files of each part of the platform process, by component and file name."""
-    files = {
-        name: {
-            "platform-access-key": keys.components[name],
-            "platform-jwks": keys.public(),
-            f"{name}-database-url": urls[name],
-        }
-        for name in COMPONENTS
-    }
-    files["authentication"] |= {
-        "authentication-key-identity": keys.key_identity,
-        "authentication-session-pepper": keys.pepper,
-        "authentication-providers": providers(
-            scheme=SCHEME, domain=addresses.domain, platform_url=addresses.platform_url, client_key=keys.login_client
-        ),
-    }
-    files["authorization"]["authorization-pseudonym-key"] = keys.pseudonym
+    sign_in = providers(
+        scheme=SCHEME, domain=addresses.domain, platform_url=addresses.platform_url, client_key=keys.login_client
+    )
+    files = platform_secrets(keys.platform, urls, sign_in)
     files["login"] = login_secrets(signing_key=keys.login_signing, client_key=keys.login_client)
     return files
 
@@ -160,7 +117,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _password() -> str:
-    return secrets.token_urlsafe(32)

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from havn.deploy.release.signing import SigningKey
-from havn.local.environment import new_key
 from havn.local.secrets import SecretStore
+from havn.platform.secrets import new_key
 
 
 class LocalKeyring:
@@ -22,16 +22,16 @@ class LocalKeyring:
         """The key with which the org's releases are signed on this machine."""
         return SigningKey(self._store.get(f"org/{org}/signing-key", SigningKey.generate))
 
-    def trusted(self, org: str) -> Sequence[str]:
+    async def trusted(self, org: str) -> Sequence[str]:
         """See `Keyring.trusted`."""
         found = self._store.find(f"org/{org}/signing-key")
         return [SigningKey(found).public()] if found is not None else []
 
-    def access_key(self, environment: str, org: str, app: str, rollout: int) -> str:
+    async def access_key(self, environment: str, org: str, app: str, rollout: int) -> str:
         """See `Keyring.access_key`."""
         return self._store.get(_name(environment, org, app, rollout), new_key)
 
-    def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+    async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
         """See `Keyring.forget`."""
         name = _name(environment, org, app, rollout)
         found = self._store.find(name)

@@ -1,0 +1,133 @@
+"""`havn platform secrets`: the keys of a new environment, as Kubernetes Secrets that charts/platform finds."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+from cyclopts import App, Parameter
+
+from havn.cli.output import Failure, say
+
+app = App(name="platform", help="What an operator needs to install the platform of an environment.")
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+
+
+@app.command
+def secrets(
+    *,
+    environment: str,
+    domain: str,
+    database: str,
+    out: Path,
+    release: str | None = None,
+    providers: Path | None = None,
+    test_sign_in: Annotated[bool, Parameter(negative="")] = False,
+    control_plane_database: str | None = None,
+) -> None:
+    """Make every key that an environment's platform has for itself, and write them as Kubernetes Secrets.
+
+    Parameters
+    ----------
+    environment
+        Name of the environment, such as tt02.
+    domain
+        Its domain, such as tt02.example.no.
+    database
+        Address of its database without user and password: postgresql://HOST:5432/NAME. Each API gets a role of its
+        own with a new password in it.
+    out
+        File to write, for `kubectl apply -f`. One that is there is never written over: what it holds may be in use.
+    release
+        Name of the Helm release; the environment's when not said.
+    providers
+        JSON file with the identity providers that people sign in with.
+    test_sign_in
+        Let people sign in as test persons instead, with the provider of the chart (`testSignIn.enabled`).
+    control_plane_database
+        Address of the control plane's own database, as for --database, when it is to run here.
+    """
+    from havn.kit.settings import SettingsError
+    from havn.local.oidc.setup import login_secrets
+    from havn.local.oidc.setup import providers as test_providers
+    from havn.platform.authentication.settings import read_providers
+    from havn.platform.secrets import PlatformKeys, component_secrets, new_key
+
+    release = release or environment
+    for what, value in (("environment", environment), ("release", release)):
+        if _NAME.fullmatch(value) is None:
+            raise Failure(f"{value!r} cannot name the {what}: use lower-case letters, digits and hyphens.")
+    if test_sign_in == (providers is not None):
+        raise Failure("Say how people sign in: either --providers FILE, or --test-sign-in.")
+    client_key = new_key()
+    if providers is None:
+        text = test_providers(
+            scheme="https", domain=domain, platform_url=f"http://{release}-login", client_key=client_key
+        )
+    else:
+        try:
+            text = providers.read_text()
+            read_providers(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failure(f"{providers} cannot be read: {error}.") from None
+        except SettingsError as error:
+            raise Failure(f"{providers}: {error}") from None
+    files = component_secrets(
+        PlatformKeys.new(), _addresses(environment, database, control_plane_database), text
+    )  # fmt: skip
+    if test_sign_in:
+        files["login"] = login_secrets(signing_key=new_key(), client_key=client_key)
+    items = [_secret(f"{release}-{component}", values) for component, values in files.items()]
+    _write(out, {"apiVersion": "v1", "kind": "List", "items": items})
+    say(
+        f"Wrote {len(items)} Secrets to {out}. Apply them, then keep the file as you keep a backup: it holds private keys."
+    )
+
+
+def _addresses(environment: str, database: str, control_plane: str | None) -> dict[str, str]:
+    """Each schema's address, with a role of its own."""
+    from havn.platform import APIS
+    from havn.platform.secrets import DEPLOY, new_password
+
+    wanted = {api.name: database for api in APIS}
+    if control_plane is not None:
+        wanted[DEPLOY] = control_plane
+    found = {}
+    for schema, address in wanted.items():
+        parts = urlsplit(address)
+        if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/") or "@" in parts.netloc:
+            raise Failure(
+                "A database's address is postgresql://HOST:PORT/NAME, without a user: each API gets a role of its own."
+            )
+        # Roles belong to the whole server, where another environment may have its database too.
+        role = f"{environment}_{schema}".replace("-", "_")
+        netloc = f"{role}:{quote(new_password(), safe='')}@{parts.netloc}"
+        found[schema] = urlunsplit(parts._replace(netloc=netloc))
+    return found
+
+
+def _secret(name: str, values: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": name},
+        "stringData": values,
+    }
+
+
+def _write(out: Path, document: dict[str, Any]) -> None:
+    data = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    try:
+        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Failure(f"{out} is there already: its keys may be in use, so choose another file.") from None
+    except OSError as error:
+        raise Failure(f"{out} cannot be written: {error.strerror}.") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
