@@ -84,9 +84,7 @@ def secrets(
         files["login"] = login_secrets(signing_key=new_key(), client_key=client_key)
     items = [_secret(f"{release}-{component}", values) for component, values in files.items()]
     _write(out, {"apiVersion": "v1", "kind": "List", "items": items})
-    say(
-        f"Wrote {len(items)} Secrets to {out}. Apply them, then keep the file as you keep a backup: it holds private keys."
-    )
+    say(f"Wrote {len(items)} Secrets to {out}. Apply them, then guard the file: it holds private keys.")
 
 
 def _addresses(environment: str, database: str, control_plane: str | None) -> dict[str, str]:

@@ -19,6 +19,9 @@ Response = httpx2.Response
 TransportError = httpx2.TransportError
 
 
+EACH = "{api}"
+"""In an address: the name of the part that a call is for."""
+
 ProxyError = httpx2.ProxyError
 TimeoutException = httpx2.TimeoutException
 
@@ -82,6 +85,9 @@ class HttpClient:
 
     Redirects are not followed, the environment's proxies are not used, and every call carries the trace context.
     A call that cannot be made, or that times out, raises a 503 `Problem` naming the part.
+
+    Where parts have addresses of their own, `base_url` holds `{api}` in the place of each one's name: it is replaced by
+    the first segment of the path.
     """
 
     def __init__(
@@ -99,8 +105,9 @@ class HttpClient:
         sent = dict(headers or {})
         if host is not None:
             sent["host"] = host
+        self._each = base_url.rstrip("/") if EACH in base_url else None
         self._client = httpx2.AsyncClient(
-            base_url=base_url,
+            base_url="" if self._each else base_url,
             headers=sent,
             timeout=httpx2.Timeout(timeout, connect=3.0),
             limits=httpx2.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30),
@@ -123,7 +130,7 @@ class HttpClient:
         try:
             return await self._client.request(
                 method,
-                path,
+                self._place(path),
                 params=params,
                 headers={"traceparent": trace.traceparent(), **(headers or {})},
                 content=content,
@@ -135,12 +142,17 @@ class HttpClient:
     def stream(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
         """Send and read the answer piece by piece: `async with client.stream(…) as response`."""
         return self._client.stream(
-            method, path, headers={"traceparent": trace.traceparent(), **(headers or {})}, **options
+            method, self._place(path), headers={"traceparent": trace.traceparent(), **(headers or {})}, **options
         )
 
     async def close(self) -> None:
         """Close the pool."""
         await self._client.aclose()
+
+    def _place(self, path: str) -> str:
+        if self._each is None or not path.startswith("/"):
+            return path
+        return self._each.replace(EACH, path.split("/", 2)[1].partition("?")[0]) + path
 
     def _away(self) -> Problem:
         return Problem(
