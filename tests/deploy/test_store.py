@@ -33,9 +33,9 @@ async def test_changes_asked_for_at_once_get_revisions_one_after_the_other_with_
     made = await asyncio.gather(*(store.request(wanted(), NOW) for _ in range(6)))
     assert sorted(each.revision for each in made) == [1, 2, 3, 4, 5, 6]
     assert await connection.fetchval("select count(*) from job where key = 'local/ttd/first'") == 6
-    audit = await store.audit("ttd", 100)
+    audit = await store.audit(["ttd"], 100)
     assert [(entry.who, entry.action, entry.before) for entry in audit] == [("kari", "deploy", None)] * 6
-    assert await store.audit("nav", 100) == []
+    assert await store.audit(["nav"], 100) == []
 
 
 async def test_what_is_desired_is_the_last_change_that_succeeded(opened):
@@ -59,7 +59,7 @@ async def test_what_is_desired_is_the_last_change_that_succeeded(opened):
     await store.succeed(gone, {}, NOW)
     assert await store.desired(APP) is None
     assert [release.digest for release in await store.releases("ttd", "first")] == [DIGEST]
-    assert (await store.audit("ttd", 1))[0].before == {"revision": 2, "release": DIGEST, "replicas": 3}
+    assert (await store.audit(["ttd"], 1))[0].before == {"revision": 2, "release": DIGEST, "replicas": 3}
 
 
 async def test_a_change_that_has_ended_is_not_moved_again(opened):

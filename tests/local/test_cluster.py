@@ -17,16 +17,16 @@ class TestLocalCluster(suite.ClusterSuite):
 
 
 async def test_two_orgs_and_environments_do_not_see_each_other(rig):
-    ttd, nav = rig.clusters.find("ttd", "local"), rig.clusters.find("nav", "local")
+    ttd, nav = await rig.clusters.find("ttd", "local"), await rig.clusters.find("nav", "local")
     await ttd.apply(rig.workload("first", await rig.release("ttd", "first")))
     assert await nav.apps() == []
     assert (await rig.ask("nav", "/first/health")).status == 404
-    assert rig.clusters.find("ttd", "local") is ttd
-    assert rig.clusters.find("ttd", "tt02") is not ttd
+    assert await rig.clusters.find("ttd", "local") is ttd
+    assert await rig.clusters.find("ttd", "tt02") is not ttd
 
 
 async def test_an_app_gets_its_secrets_as_private_files_and_nothing_of_them_is_in_its_command_or_environment(rig):
-    cluster = rig.clusters.find("ttd", "local")
+    cluster = await rig.clusters.find("ttd", "local")
     await cluster.apply(rig.workload("first", await rig.release("ttd", "first")))
     folders = list((rig.folder / "run" / "secrets" / "local" / "ttd" / "first").iterdir())
     assert len(folders) == 1
@@ -46,7 +46,7 @@ async def test_an_app_gets_its_secrets_as_private_files_and_nothing_of_them_is_i
 
 
 async def test_the_gateway_comes_back_with_all_its_routes(rig):
-    cluster = rig.clusters.find("ttd", "local")
+    cluster = await rig.clusters.find("ttd", "local")
     await cluster.apply(rig.workload("first", await rig.release("ttd", "first")))
     child = rig.gateway.supervisor.child
     os.kill(child.pid, 9)
@@ -63,4 +63,4 @@ async def test_a_release_that_is_not_in_the_registry_is_refused(rig):
     from havn.clusters.port import ClusterError
 
     with pytest.raises(ClusterError, match="has no release"):
-        await rig.clusters.find("ttd", "local").apply(rig.workload("first", f"sha256:{'0' * 64}"))
+        await (await rig.clusters.find("ttd", "local")).apply(rig.workload("first", f"sha256:{'0' * 64}"))

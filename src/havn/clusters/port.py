@@ -7,11 +7,24 @@ read back from what runs, never from what was asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds between which the number of replicas follows the load."""
+
+    minimum: int
+    maximum: int
+    cpu: int = 75
+    """Percent of the CPU asked for that a replica should use on average."""
+    up_seconds: int = 0
+    """How long the load must have been higher before replicas are added."""
+    down_seconds: int = 300
+    """How long it must have been lower before some are taken away."""
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +34,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     release: str
     """Digest of the release, `sha256:…`."""
     replicas: int = 1
+    """How many; with `scaling` the least, unless it is zero."""
+    scaling: Scaling | None = None
+    base: str | None = None
+    """Digest of the base image to put the release on; None: the cluster's newest. A cluster may have none."""
     settings: Mapping[str, str] = {}
     """Environment variables of the app's processes."""
     secrets: Mapping[str, str] = {}
@@ -57,6 +74,8 @@ class AppStatus(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
     """How many were asked for."""
     actual: tuple[Replica, ...] = ()
+    base: str | None = None
+    """Digest of the base image that the release is put on; None where the cluster has none."""
 
     @property
     def ready(self) -> int:
@@ -75,6 +94,19 @@ class LogLine(msgspec.Struct, frozen=True):
     time: datetime
     replica: str
     text: str
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A piece of what a command inside an app wrote."""
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A command inside an app has ended; `code` above 128 for one that a signal ended."""
+
+    code: int
 
 
 class ClusterError(Exception):
@@ -98,7 +130,10 @@ Progress = Callable[[str], None]
 
 
 class Cluster(Protocol):
-    """One org's cluster in one environment. Every call is safe to repeat."""
+    """One org's cluster in one environment. Every call but `execute` is safe to repeat."""
+
+    follows_load: bool
+    """Whether it changes the number of replicas by itself within an app's `Scaling`."""
 
     async def apply(self, workload: Workload, progress: Progress = ...) -> AppStatus:
         """Make the app run as `workload` says, replacing what ran before without a failed request.
@@ -124,15 +159,29 @@ class Cluster(Protocol):
         """The last `lines` of all replicas in the order they came, and with `follow` those that come. `UnknownApp`."""
         ...
 
+    async def drift(self, workload: Workload) -> list[str]:
+        """What is not as the app was put there, a sentence each: changed by hand, gone, scaled. `UnknownApp`.
+
+        The secrets of `workload` are not looked at.
+        """
+        ...
+
+    def execute(self, app: str, command: Sequence[str]) -> AsyncGenerator[Output | Ended, None]:
+        """Run a command in the surroundings of one ready replica; the last of what comes is `Ended`.
+
+        Raises `UnknownApp`, and `ClusterError` when there is no replica to run it in. Who stops reading ends it.
+        """
+        ...
+
     async def remove(self, app: str) -> None:
         """Stop routing to the app, let requests under way end, and stop it. Nothing happens when it is not there."""
         ...
 
 
 class Clusters(Protocol):
-    """Finds the cluster of an org in an environment."""
+    """Finds the cluster of an org in an environment; asked anew each time, since clusters come and go."""
 
-    def find(self, org: str, environment: str) -> Cluster:
+    async def find(self, org: str, environment: str) -> Cluster:
         """The cluster. Raises `ClusterError` when there is none."""
         ...
 

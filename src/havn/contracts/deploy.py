@@ -18,6 +18,17 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of the control plane's wire types."""
 
 
+class EnvironmentInfo(Wire, frozen=True):
+    """An environment that apps are deployed to."""
+
+    name: str
+    type: Literal["test", "production"]
+    scheme: str
+    domain: str
+    approval: Literal["none", "another"]
+    """`another`: somebody else than who asks for a deployment must approve it."""
+
+
 class DeployRequest(Wire, frozen=True, forbid_unknown_fields=True):
     """Body of POST deployments: put this release there."""
 

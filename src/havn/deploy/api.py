@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from havn.clusters.port import ClusterError, Clusters, UnknownApp
 from havn.contracts.deploy import (
     FINAL,
+    AppInfo,
+    AuditEntry,
+    Deployment,
     DeploymentProgress,
     DeployRequest,
+    EnvironmentInfo,
     LogEntry,
+    ReleaseInfo,
     RollbackRequest,
     ScaleRequest,
 )
-from havn.deploy.access import Access
-from havn.deploy.environments import Environment
+from havn.deploy.endpoints import BASE, Endpoint, any_org, body, caller, in_body
+from havn.deploy.environments import Environments
 from havn.deploy.overview import Overview
 from havn.deploy.registry.model import is_digest
 from havn.deploy.store import Store, Target, Wanted
 from havn.deploy.story import Changes
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
-from havn.kit.web import json_response, read_json
+from havn.kit.web import json_response
 
-BASE = "/api/v1"
 _MAX_REPLICAS = 20
 
 
@@ -40,9 +43,8 @@ class Api:
         self,
         store: Store,
         *,
-        environments: Mapping[str, Environment],
+        environments: Environments,
         clusters: Clusters,
-        access: Access,
         changes: Changes,
         clock: Clock,
     ) -> None:
@@ -50,72 +52,104 @@ class Api:
         self._environments = environments
         self._clusters = clusters
         self._overview = Overview(store, environments, clusters)
-        self._access = access
         self._changes = changes
         self._clock = clock
 
-    def routes(self) -> list[Route]:
-        """Every route."""
-        app = f"{BASE}/environments/{{environment}}/apps/{{org}}/{{app}}"
+    def endpoints(self) -> list[Endpoint]:
+        """The rows of the table that are about apps."""
+        app = "/environments/{environment}/apps/{org}/{app}"
+        wait = {
+            "after": "number of the last event already read",
+            "wait": "seconds to wait for one, at most 30",
+        }
+        lines = {"lines": "how many to begin with", "follow": "`true`: go on with those that come"}
+        filters = {"environment": "only this environment", "org": "only this org"}
         return [
-            Route(f"{BASE}/environments", self._list_environments),
-            Route(f"{BASE}/apps", self._list_apps),
-            Route(f"{BASE}/deployments", self._deploy, methods=["POST"]),
-            Route(f"{BASE}/deployments/{{number:int}}", self._deployment),
-            Route(f"{BASE}/releases/{{org}}/{{app}}", self._releases),
-            Route(f"{BASE}/audit", self._audit),
-            Route(app, self._app),
-            Route(app, self._undeploy, methods=["DELETE"]),
-            Route(f"{app}/scale", self._scale, methods=["POST"]),
-            Route(f"{app}/rollback", self._rollback, methods=["POST"]),
-            Route(f"{app}/history", self._history),
-            Route(f"{app}/logs", self._logs),
-        ]
+            Endpoint(method="GET", path="/environments", handler=self._list_environments, role="look", org=any_org,
+                     answer=list[EnvironmentInfo]),
+            Endpoint(method="GET", path="/apps", handler=self._list_apps, role="look", org=any_org,
+                     answer=list[AppInfo], query=filters),
+            Endpoint(method="POST", path="/deployments", handler=self._deploy, role="deploy", org=in_body,
+                     body=DeployRequest, answer=Deployment, status=202),
+            Endpoint(method="GET", path="/deployments/{number:int}", handler=self._deployment, role="look",
+                     org=self._org_of_deployment, answer=DeploymentProgress, query=wait),
+            Endpoint(method="GET", path="/releases/{org}/{app}", handler=self._releases, role="look",
+                     answer=list[ReleaseInfo]),
+            Endpoint(method="GET", path="/audit", handler=self._audit, role="look", org=any_org,
+                     answer=list[AuditEntry], query={"org": "only this org", "limit": "how many, at most 1000"}),
+            Endpoint(method="GET", path=app, handler=self._app, role="look", answer=AppInfo),
+            Endpoint(method="DELETE", path=app, handler=self._undeploy, role="deploy", answer=Deployment, status=202),
+            Endpoint(method="POST", path=f"{app}/scale", handler=self._scale, role="deploy", body=ScaleRequest,
+                     answer=Deployment, status=202),
+            Endpoint(method="POST", path=f"{app}/rollback", handler=self._rollback, role="deploy",
+                     body=RollbackRequest, answer=Deployment, status=202),
+            Endpoint(method="GET", path=f"{app}/history", handler=self._history, role="look",
+                     answer=list[Deployment]),
+            Endpoint(method="GET", path=f"{app}/logs", handler=self._logs, role="look", answer=LogEntry, lines=True,
+                     query=lines),
+        ]  # fmt: skip
+
+    async def _org_of_deployment(self, request: Request) -> str | None:
+        deployment = await self._store.deployment(request.path_params["number"])
+        # One that is not there is nobody's: who may look somewhere learns that it is not there.
+        return deployment.org if deployment is not None else None
 
     async def _list_environments(self, request: Request) -> Response:
-        await self._access.operator(request)
+        """Every environment."""
         return json_response(
             [
-                {"name": each.name, "type": each.type, "domain": each.domain, "scheme": each.scheme}
-                for each in self._environments.values()
+                EnvironmentInfo(
+                    name=each.name, type=each.type, domain=each.domain, scheme=each.scheme, approval=each.approval
+                )
+                for each in await self._environments.all()
             ]
         )
 
     async def _list_apps(self, request: Request) -> Response:
-        await self._access.operator(request)
-        query = request.query_params
-        return json_response(await self._overview.apps(query.get("environment"), query.get("org")))
+        """What should run, beside what does; of the orgs that the caller may see."""
+        query, org = request.query_params, request.query_params.get("org")
+        seen = caller(request).orgs("look")
+        if org is not None or seen is None:
+            if org is not None:
+                caller(request).require("look", org)
+            return json_response(await self._overview.apps(query.get("environment"), org))
+        found = [await self._overview.apps(query.get("environment"), each) for each in sorted(seen)]
+        apps = [app for each in found for app in each]
+        return json_response(sorted(apps, key=lambda app: (app.environment, app.org, app.app)))
 
     async def _deploy(self, request: Request) -> Response:
-        body = await read_json(request, DeployRequest, limit=10_000)
-        target = self._known(Target(body.environment, body.org, body.app))
-        if not is_digest(body.release):
+        """Ask for a release to be deployed."""
+        asked = body(request, DeployRequest)
+        target = await self._known(Target(asked.environment, asked.org, asked.app))
+        if not is_digest(asked.release):
             raise Problem(400, "A release is named by its sha256 digest.", code="invalid_digest")
-        replicas = body.replicas
+        replicas = asked.replicas
         if replicas is None:
             desired = await self._store.desired(target)
             replicas = desired.replicas if desired is not None else 1
-        return await self._request(request, target, "deploy", body.release, replicas)
+        return await self._request(request, target, "deploy", asked.release, replicas)
 
     async def _scale(self, request: Request) -> Response:
-        body = await read_json(request, ScaleRequest, limit=10_000)
+        """Ask for another number of replicas; 0 stops the app but keeps it deployed."""
         target = _target(request)
         desired = await self._deployed(target)
-        return await self._request(request, target, "scale", desired.release, body.replicas)
+        return await self._request(request, target, "scale", desired.release, body(request, ScaleRequest).replicas)
 
     async def _undeploy(self, request: Request) -> Response:
+        """Ask for an app to be stopped and taken away; its data stay."""
         target = _target(request)
         desired = await self._deployed(target)
         return await self._request(request, target, "undeploy", desired.release, 0)
 
     async def _rollback(self, request: Request) -> Response:
-        body = await read_json(request, RollbackRequest, limit=10_000)
+        """Ask for the release of an earlier revision, or of the last different one."""
+        revision = body(request, RollbackRequest).revision
         target = _target(request)
         desired = await self._deployed(target)
-        if body.revision is not None:
-            wanted = await self._store.revision(target, body.revision)
+        if revision is not None:
+            wanted = await self._store.revision(target, revision)
             if wanted is None or wanted.status != "succeeded" or wanted.release is None or wanted.kind == "undeploy":
-                raise Problem(409, f"Revision {body.revision} is not one that ran.", code="no_such_revision")
+                raise Problem(409, f"Revision {revision} is not one that ran.", code="no_such_revision")
         else:
             ran = (
                 each
@@ -132,7 +166,7 @@ class Api:
     async def _request(
         self, request: Request, target: Target, kind: Any, release: str | None, replicas: int
     ) -> Response:
-        operator = await self._access.operator(request)
+        operator = caller(request)
         if not 0 <= replicas <= _MAX_REPLICAS:
             raise Problem(400, f"There may be 0 to {_MAX_REPLICAS} replicas.", code="invalid_replicas")
         wanted = Wanted(
@@ -144,7 +178,6 @@ class Api:
 
     async def _deployment(self, request: Request) -> Response:
         """A deployment with its events after `after`; `wait` seconds until there are any, or it has ended."""
-        await self._access.operator(request)
         number, after = request.path_params["number"], _number(request, "after", 0)
         until = self._clock().timestamp() + min(_number(request, "wait", 0), 30)
         while True:
@@ -158,34 +191,37 @@ class Api:
             await self._changes.wait(left)
 
     async def _app(self, request: Request) -> Response:
-        await self._access.operator(request)
+        """One app: what was asked for, and what the cluster says."""
         info = await self._overview.app(_target(request))
         if info is None:
             raise _not_deployed(_target(request))
         return json_response(info)
 
     async def _history(self, request: Request) -> Response:
-        await self._access.operator(request)
+        """The changes to an app, newest first."""
         return json_response(await self._store.history(_target(request)))
 
     async def _releases(self, request: Request) -> Response:
-        await self._access.operator(request)
+        """The releases of an app that were deployed, newest first."""
         return json_response(await self._store.releases(request.path_params["org"], request.path_params["app"]))
 
     async def _audit(self, request: Request) -> Response:
-        await self._access.operator(request)
+        """Who did what, newest first; of the orgs that the caller may see."""
         limit = min(_number(request, "limit", 100), 1000)
-        return json_response(await self._store.audit(request.query_params.get("org"), limit))
+        org, seen = request.query_params.get("org"), caller(request).orgs("look")
+        if org is not None:
+            caller(request).require("look", org)
+            seen = (org,)
+        return json_response(await self._store.audit(seen, limit))
 
     async def _logs(self, request: Request) -> Response:
         """Log lines as JSON, one a line; with `follow=true` until the client leaves."""
-        await self._access.operator(request)
-        target = self._known(_target(request))
+        target = await self._known(_target(request))
         follow = request.query_params.get("follow") == "true"
-        lines = self._clusters.find(target.org, target.environment).logs(
-            target.app, lines=min(_number(request, "lines", 100), 10_000), follow=follow
-        )
+        count = min(_number(request, "lines", 100), 10_000)
         try:
+            cluster = await self._clusters.find(target.org, target.environment)
+            lines = cluster.logs(target.app, lines=count, follow=follow)
             first = await anext(lines, None)
         except UnknownApp:
             raise _not_deployed(target) from None
@@ -203,16 +239,12 @@ class Api:
 
         return StreamingResponse(encoded(), media_type="application/x-ndjson", headers={"cache-control": "no-store"})
 
-    def _known(self, target: Target) -> Target:
-        if target.environment not in self._environments:
-            names = ", ".join(self._environments)
-            raise Problem(
-                404, f"There is no environment {target.environment[:60]}; there is {names}.", code="unknown_environment"
-            )
+    async def _known(self, target: Target) -> Target:
+        await self._environments.find(target.environment)
         return target
 
     async def _deployed(self, target: Target) -> Any:
-        desired = await self._store.desired(self._known(target))
+        desired = await self._store.desired(await self._known(target))
         if desired is None:
             raise _not_deployed(target)
         return desired

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from havn.clusters.port import Clusters
 from havn.deploy.access import Access
-from havn.deploy.api import BASE, Api
-from havn.deploy.environments import Environment, Keyring
+from havn.deploy.api import Api
+from havn.deploy.endpoints import Endpoint, routes
+from havn.deploy.environments import Environments, Keyring
 from havn.deploy.registry import Registry
 from havn.deploy.rollout import Rollout
 from havn.deploy.store import Store
@@ -29,19 +29,19 @@ from havn.kit.web import create_app
 async def build(
     database_url: str,
     *,
-    environments: Mapping[str, Environment],
+    environments: Environments,
     clusters: Clusters,
     registry: Registry,
     keyring: Keyring,
     releases: Path,
     access: Access,
     clock: Clock = system_clock,
-    extra: Sequence[BaseRoute] = (),
+    extra: Sequence[Endpoint] = (),
 ) -> tuple[Starlette, Store]:
     """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
 
-    `releases` is the folder into which releases are unpacked to be read. `extra` are routes of whoever hosts the
-    control plane.
+    `releases` is the folder into which releases are unpacked to be read. `extra` are rows of the table of
+    routes for whoever hosts the control plane.
     """
     store = await Store.open(database_url)
     changes = Changes()
@@ -57,7 +57,7 @@ async def build(
     )
     handlers = {"deployment": rollout.deployment, "restore": rollout.restore}
     worker = Worker(database_url, "deploy", handlers)
-    api = Api(store, environments=environments, clusters=clusters, access=access, changes=changes, clock=clock)
+    api = Api(store, environments=environments, clusters=clusters, changes=changes, clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -71,7 +71,8 @@ async def build(
             await store.close()
 
     async def health(request: Request) -> Response:
+        """Whether the control plane answers."""
         return PlainTextResponse("OK")
 
-    routes = [Route(f"{BASE}/health", health), *api.routes(), *extra]
-    return create_app(routes, name="deploy", lifespan=lifespan), store
+    table = [Endpoint(method="GET", path="/health", handler=health, role=None), *api.endpoints(), *extra]
+    return create_app(routes(table, access), name="deploy", lifespan=lifespan), store

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 import msgspec
 
 from havn.clusters.port import AppStatus, ClusterError, Clusters, Replica, UnknownApp
 from havn.contracts.deploy import AppInfo, ReplicaInfo
-from havn.deploy.environments import Environment
+from havn.deploy.environments import Environments
 from havn.deploy.store import Desired, Store, Target
 
 _PATIENCE = 3.0
@@ -19,7 +18,7 @@ _PATIENCE = 3.0
 class Overview:
     """Reads desired state and asks the clusters."""
 
-    def __init__(self, store: Store, environments: Mapping[str, Environment], clusters: Clusters) -> None:
+    def __init__(self, store: Store, environments: Environments, clusters: Clusters) -> None:
         self._store = store
         self._environments = environments
         self._clusters = clusters
@@ -40,7 +39,8 @@ class Overview:
         problem: str | None = None
         try:
             async with asyncio.timeout(_PATIENCE):
-                status = await self._clusters.find(target.org, target.environment).status(target.app)
+                cluster = await self._clusters.find(target.org, target.environment)
+                status = await cluster.status(target.app)
         except UnknownApp:
             problem = "The cluster does not run it."
         except ClusterError as error:
@@ -50,6 +50,7 @@ class Overview:
         if status is not None and status.release != desired.release:
             problem = f"The cluster runs another release, {status.release}."
         changing = await self._store.under_way(target)
+        environment = await self._environments.find(target.environment)
         actual = status.actual if status is not None else ()
         return AppInfo(
             environment=target.environment,
@@ -58,7 +59,7 @@ class Overview:
             revision=desired.revision,
             release=desired.release,
             replicas=desired.replicas,
-            address=self._environments[target.environment].address(target.org, target.app),
+            address=environment.address(target.org, target.app),
             ready=sum(each.state == "ready" and each.release == desired.release for each in actual),
             actual=[_replica(each) for each in actual],
             problem=problem,

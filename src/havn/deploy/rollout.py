@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from havn.appfolder import AppFolder, AppFolderError
 from havn.appfolder.ids import AppId
-from havn.clusters.port import ClusterError, Clusters, Progress, UnknownApp, Workload, silent
+from havn.clusters.port import Cluster, ClusterError, Clusters, Progress, UnknownApp, Workload, silent
 from havn.contracts.deploy import Deployment
-from havn.deploy.environments import Environment, Keyring
+from havn.deploy.environments import Environments, Keyring
+from havn.deploy.publishing import Publisher
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.release.model import Release, ReleaseError
 from havn.deploy.release.open import APP, find_trusted, unpack
@@ -38,7 +38,7 @@ class Rollout:
         self,
         store: Store,
         *,
-        environments: Mapping[str, Environment],
+        environments: Environments,
         clusters: Clusters,
         registry: Registry,
         keyring: Keyring,
@@ -94,7 +94,7 @@ class Rollout:
         try:
             if wanted.publish:
                 folder = await self._folder(wanted.target, desired.release)
-                await self._environments[wanted.target.environment].publisher.publish(folder, desired.release)
+                await (await self._publisher(wanted.target)).publish(folder, desired.release)
             await self._apply(desired, silent)
         except (ClusterError, ReleaseError, RegistryError, AppFolderError) as error:
             raise Problem(500, str(error)) from error
@@ -120,20 +120,20 @@ class Rollout:
     async def _deploy(self, deployment: Deployment, tell: Story) -> None:
         target, release = _target(deployment), deployment.release
         assert release is not None
-        environment = self._environments[target.environment]
+        environment = await self._environments.find(target.environment)
         before = await self._store.desired(target)
         found = await find_trusted(
-            self._registry, f"{target.org}/{target.app}", release, self._keyring.trusted(target.org)
+            self._registry, f"{target.org}/{target.app}", release, await self._keyring.trusted(target.org)
         )
         folder = await self._folder(target, release)
         tell(f"Release {short(release)} is intact and signed by {target.org}.")
-        key = self._keyring.access_key(target.environment, target.org, target.app, deployment.id)
+        key = await self._keyring.access_key(target.environment, target.org, target.app, deployment.id)
         await environment.publisher.admit(target.org, target.app, key)
         previous = await self._folder(target, before.release) if before is not None else None
         await environment.publisher.publish(folder, release, previous)
         tell("Policy, metadata and texts are published.")
-        cluster = self._clusters.find(target.org, target.environment)
-        await cluster.apply(self._workload(target, release, deployment.replicas, key), tell)
+        cluster = await self._cluster(target)
+        await cluster.apply(await self._workload(target, release, deployment.replicas, key), tell)
         status = await cluster.status(target.app)
         if not status.settled:
             raise ClusterError(f"The cluster runs {status.ready} of {status.replicas} replicas.")
@@ -149,7 +149,7 @@ class Rollout:
         desired = await self._store.desired(target)
         if desired is None:
             raise ClusterError(f"{target.org}/{target.app} is not deployed in {target.environment}.")
-        cluster = self._clusters.find(target.org, target.environment)
+        cluster = await self._cluster(target)
         try:
             status = await cluster.scale(target.app, deployment.replicas, tell)
         except UnknownApp:
@@ -161,10 +161,10 @@ class Rollout:
     async def _undeploy(self, deployment: Deployment, tell: Story) -> None:
         target = _target(deployment)
         desired = await self._store.desired(target)
-        await self._clusters.find(target.org, target.environment).remove(target.app)
+        await (await self._cluster(target)).remove(target.app)
         if desired is not None:
             await self._dismiss(target, desired.rollout)
-        await self._environments[target.environment].publisher.withdraw(target.org, target.app)
+        await (await self._publisher(target)).withdraw(target.org, target.app)
         tell("Stopped. Its instances and their data are kept.")
         await self._succeed(deployment, None, tell)
 
@@ -172,12 +172,12 @@ class Rollout:
         """Make everything as it was before `deployment`."""
         target = _target(deployment)
         desired = await self._store.desired(target)
-        cluster = self._clusters.find(target.org, target.environment)
+        cluster = await self._cluster(target)
         if desired is None:
             await cluster.remove(target.app)
-            await self._environments[target.environment].publisher.withdraw(target.org, target.app)
+            await (await self._publisher(target)).withdraw(target.org, target.app)
         else:
-            environment = self._environments[target.environment]
+            environment = await self._environments.find(target.environment)
             folder = await self._folder(target, desired.release)
             await environment.publisher.publish(folder, desired.release)
             await self._apply(desired, tell)
@@ -187,10 +187,10 @@ class Rollout:
 
     async def _apply(self, desired: Desired, tell: Progress) -> None:
         target = desired.target
-        key = self._keyring.access_key(target.environment, target.org, target.app, desired.rollout)
-        await self._environments[target.environment].publisher.admit(target.org, target.app, key)
-        workload = self._workload(target, desired.release, desired.replicas, key)
-        await self._clusters.find(target.org, target.environment).apply(workload, tell)
+        key = await self._keyring.access_key(target.environment, target.org, target.app, desired.rollout)
+        await (await self._publisher(target)).admit(target.org, target.app, key)
+        workload = await self._workload(target, desired.release, desired.replicas, key)
+        await (await self._cluster(target)).apply(workload, tell)
 
     async def _succeed(self, deployment: Deployment, release: Release | None, tell: Story) -> None:
         await tell.written()
@@ -199,16 +199,23 @@ class Rollout:
         self._changes.tell()
 
     async def _dismiss(self, target: Target, rollout: int) -> None:
-        key_id = self._keyring.forget(target.environment, target.org, target.app, rollout)
+        key_id = await self._keyring.forget(target.environment, target.org, target.app, rollout)
         if key_id is not None:
-            await self._environments[target.environment].publisher.dismiss(target.org, target.app, key_id)
+            await (await self._publisher(target)).dismiss(target.org, target.app, key_id)
 
-    def _workload(self, target: Target, release: str, replicas: int, key: str) -> Workload:
+    async def _cluster(self, target: Target) -> Cluster:
+        return await self._clusters.find(target.org, target.environment)
+
+    async def _publisher(self, target: Target) -> Publisher:
+        return (await self._environments.find(target.environment)).publisher
+
+    async def _workload(self, target: Target, release: str, replicas: int, key: str) -> Workload:
+        environment = await self._environments.find(target.environment)
         return Workload(
             app=target.app,
             release=release,
             replicas=replicas,
-            settings=self._environments[target.environment].settings,
+            settings=environment.settings,
             secrets={"platform-access-key": key},
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -256,12 +256,12 @@ class Store:
             for row in rows
         ]
 
-    async def audit(self, org: str | None, limit: int) -> list[AuditEntry]:
-        """The newest audit lines, of one org or all."""
+    async def audit(self, orgs: Collection[str] | None, limit: int) -> list[AuditEntry]:
+        """The newest audit lines, of these orgs or all."""
         rows = await self._db.fetch(
             "select at, who, address, action, environment, org, app, before, after from audit"
-            " where ($1::text is null or org = $1) order by id desc limit $2",
-            org, limit,
+            " where ($1::text[] is null or org = any($1)) order by id desc limit $2",
+            list(orgs) if orgs is not None else None, limit,
         )  # fmt: skip
         return [
             AuditEntry(**{**dict(row), "before": _facts(row["before"]), "after": _facts(row["after"])}) for row in rows

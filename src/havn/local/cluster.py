@@ -84,7 +84,7 @@ class LocalClusters:
         self._http = HttpClient("http://127.0.0.1", name="health", timeout=2.0, verify=False)
         self._starting = asyncio.Semaphore(_STARTING_AT_ONCE)
 
-    def find(self, org: str, environment: str) -> LocalCluster:
+    async def find(self, org: str, environment: str) -> LocalCluster:
         """The cluster of `org` in `environment`."""
         key = (org, environment)
         if key not in self._clusters:

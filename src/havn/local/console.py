@@ -9,13 +9,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from starlette.routing import BaseRoute
-
 from havn.clusters.port import ClusterError
 from havn.contracts.deploy import AppInfo
 from havn.deploy.access import TokenFileAccess
 from havn.deploy.app import build
-from havn.deploy.environments import Environment
+from havn.deploy.endpoints import Endpoint
+from havn.deploy.environments import Environment, FixedEnvironments
 from havn.deploy.overview import Overview
 from havn.deploy.publishing import Publisher
 from havn.deploy.registry import Registry, RegistryError
@@ -92,10 +91,10 @@ class Console:
         )
         self.publisher = Publisher(http, signer, outbound=FolderRules(policies(state)))
 
-    async def start(self, extra: Sequence[BaseRoute] = ()) -> None:
+    async def start(self, extra: Sequence[Endpoint] = ()) -> None:
         """Serve, and enqueue putting back what the clusters should run."""
-        environments = {
-            environment.NAME: Environment(
+        environments = FixedEnvironments(
+            Environment(
                 name=environment.NAME,
                 type="test",
                 scheme=environment.SCHEME,
@@ -103,7 +102,7 @@ class Console:
                 publisher=self.publisher,
                 settings=environment.settings(self._addresses),
             )
-        }
+        )
         app, store = await build(
             self._database_url,
             environments=environments,

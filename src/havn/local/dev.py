@@ -18,19 +18,17 @@ from pathlib import Path
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 from watchfiles import awatch
 
 from havn.appfolder import AppFolder, AppFolderError
 from havn.appfolder.ids import AppId
 from havn.contracts.deploy import DevEvent, DevRequest
-from havn.deploy.access import Access
+from havn.deploy.endpoints import Endpoint, body, in_body
 from havn.deploy.publishing import Publisher
 from havn.deploy.store import Store, Target
 from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
-from havn.kit.web import read_json
 from havn.local import environment
 from havn.local.gateway import OVERRIDING, Gateway
 from havn.local.keyring import LocalKeyring
@@ -55,7 +53,6 @@ class DevSessions:
         publisher: Publisher,
         keyring: LocalKeyring,
         store: Callable[[], Store],
-        access: Access,
         environ: Mapping[str, str],
         run: Path,
     ) -> None:
@@ -64,14 +61,18 @@ class DevSessions:
         self._publisher = publisher
         self._keyring = keyring
         self._store = store
-        self._access = access
         self._environ = environ
         self._run = run
         self._open: dict[AppId, asyncio.Task[None]] = {}
 
-    def routes(self) -> list[Route]:
+    def endpoints(self) -> list[Endpoint]:
         """The one route."""
-        return [Route("/api/v1/dev", self._start, methods=["POST"])]
+        return [
+            Endpoint(
+                method="POST", path="/dev", handler=self._start, role="administer", org=in_body,
+                body=DevRequest, answer=DevEvent, lines=True,
+            )
+        ]  # fmt: skip
 
     async def stop(self) -> None:
         """End every session."""
@@ -80,14 +81,14 @@ class DevSessions:
         await asyncio.gather(*self._open.values(), return_exceptions=True)
 
     async def _start(self, request: Request) -> Response:
-        await self._access.operator(request)
-        body = await read_json(request, DevRequest, limit=10_000)
-        id_ = AppId(body.org, body.app)
+        """Run an app from its folder for as long as the events are read."""
+        asked = body(request, DevRequest)
+        id_ = AppId(asked.org, asked.app)
         if id_.fault() is not None:
             raise Problem(400, f"{id_} is not an app.", code="invalid_app")
         if id_ in self._open:
             raise Problem(409, f"{id_} is run by another `havn dev` already.", code="dev_session_exists")
-        return StreamingResponse(self._session(Path(body.folder), id_), media_type="application/x-ndjson")
+        return StreamingResponse(self._session(Path(asked.folder), id_), media_type="application/x-ndjson")
 
     async def _session(self, folder: Path, id_: AppId) -> AsyncGenerator[bytes, None]:
         """Run the app until the client leaves; what it writes, and what happens to it, a JSON object a line."""
@@ -116,7 +117,7 @@ class DevSessions:
     async def _work(self, folder: Path, id_: AppId, tell: Callable[[str, str], None]) -> None:
         began = time.perf_counter()
         secrets = self._run / "dev" / str(id_)
-        key = self._keyring.access_key(environment.NAME, id_.org, id_.app, _ROLLOUT)
+        key = await self._keyring.access_key(environment.NAME, id_.org, id_.app, _ROLLOUT)
         write_folder(secrets, {"platform-access-key": key})
         app = _App(folder, id_, secrets, self._addresses, self._environ, self._run, tell, self._reroute)
         try:
@@ -166,7 +167,7 @@ class DevSessions:
     async def _leave(self, id_: AppId) -> None:
         """Give the address, and what the platform knows of the app, back to what is deployed."""
         await self._gateway.route(f"{OVERRIDING}{id_}", ())
-        key_id = self._keyring.forget(environment.NAME, id_.org, id_.app, _ROLLOUT)
+        key_id = await self._keyring.forget(environment.NAME, id_.org, id_.app, _ROLLOUT)
         if key_id is not None:
             with contextlib.suppress(Problem):
                 await self._publisher.dismiss(id_.org, id_.app, key_id)

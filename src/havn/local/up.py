@@ -18,9 +18,9 @@ from typing import TextIO, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from havn.contracts.deploy import AppInfo, MachinePart
+from havn.deploy.endpoints import Endpoint
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit import db, log, migrations
@@ -179,18 +179,20 @@ class LocalPlatform:
             publisher=self.console.publisher,
             keyring=self.keyring,
             store=lambda: self.console.store,
-            access=self.console.access,
             environ=self._environ,
             run=state.run,
         )
         self._stack.push_async_callback(dev.stop)
-        await self.console.start([Route("/api/v1/machine", self._machine), *dev.routes()])
+        machine_parts = Endpoint(
+            method="GET", path="/machine", handler=self._machine, role=None, answer=list[MachinePart]
+        )
+        await self.console.start([machine_parts, *dev.endpoints()])
         reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
         publish(state.folder, reach)
         self._stack.callback(withdraw, state.folder)
 
     async def _machine(self, request: Request) -> Response:
-        """How the parts of the platform itself are; nothing secret, so no token is asked for."""
+        """How the parts of this machine's platform are; nothing secret, so no token is asked for."""
         parts = [
             MachinePart(name=each.name, state=each.state, reason=each.reason, restarts=each.restarts, pid=_pid(each))
             for each in (self._gateway.supervisor, self._platform, self._egress.supervisor)
