@@ -56,8 +56,8 @@ async def test_secrets_are_handed_over_at_the_start_and_while_it_runs(
     state: State, running: tuple[environment.Addresses, list[str]]
 ) -> None:
     put_secret(state, SecretStore(state.secrets), "ttd", "skjema", "late", "two")
-    folder = state.run / "egress-secrets/ttd/skjema"
-    assert {path.name: path.read_text() for path in folder.iterdir()} == {"early": "one", "late": "two"}
+    folder = state.run / "egress-secrets/ttd"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"skjema.early": "one", "skjema.late": "two"}
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 

@@ -13,3 +13,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- define "cluster.host" -}}
 {{ .Values.org }}.apps.{{ regexReplaceAll ":\\d+$" .Values.domain "" }}
 {{- end -}}
+
+{{/* What the API proxy is selected by; apps are let through to it by these labels. */}}
+{{- define "cluster.egress" -}}
+app.kubernetes.io/name: havn-egress
+app.kubernetes.io/component: api-proxy
+{{- end -}}

@@ -126,6 +126,6 @@ def _hand_over(state: State, name: str, value: str) -> None:
     match = _SECRET.fullmatch(name)
     if match is None:
         return
-    folder = _handed(state) / match[1] / match[2]
+    folder = _handed(state) / match[1]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(folder / match[3], value.encode(), durable=False)
+    write_private(folder / f"{match[2]}.{match[3]}", value.encode(), durable=False)

@@ -210,7 +210,7 @@ class Rig:
         self.built.policies.load()
 
     def secret(self, name: str, value: str, org: str = "ttd", app: str = "skjema") -> None:
-        file = self.folder / "secrets" / org / app / name
+        file = self.folder / "secrets" / org / f"{app}.{name}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(value)
 

@@ -7,6 +7,7 @@ and raises an alert; one that was never good lets nothing out.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,9 @@ class Policies:
             return
         self.broken.pop(caller, None)
         self._policies[caller] = self._made(policy)
-        _log.info("policy_loaded", app=caller, mode=self._policies[caller].mode)
+        # Whoever published it waits for this line, by the digest of what was read.
+        digest = hashlib.sha256(content).hexdigest()
+        _log.info("policy_loaded", app=caller, mode=self._policies[caller].mode, digest=digest)
 
     def _made(self, policy: EgressPolicy) -> Policy:
         return Policy(policy, environment=self._environment, production=self._production)

@@ -20,7 +20,7 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True):
     egress_policies: str
     """Folder of the published policies."""
     egress_secrets: str
-    """Folder of the secrets, by org and app."""
+    """Folder of the secrets: `{org}/{app}.{name}`."""
     egress_nameservers: str = ""
     """DNS servers, `address` or `address:port`; without any, those of /etc/resolv.conf."""
     egress_denied_ranges: str = ""

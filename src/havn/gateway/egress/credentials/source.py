@@ -30,7 +30,10 @@ class SecretSource(Protocol):
 
 
 class FolderSecrets:
-    """Files `folder/{org}/{app}/{name}`; read at use, remembered for five seconds, so a new value is soon in use."""
+    """Files `folder/{org}/{app}.{name}`; read at use, remembered for five seconds, so a new value is soon in use.
+
+    The name of the file is also the key of a Kubernetes Secret, which has no folders.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,7 +51,7 @@ class FolderSecrets:
         if not self._folder.is_dir():
             raise SecretsAway(name)
         try:
-            with (self._folder / org / app / name).open("rb") as file:
+            with (self._folder / org / f"{app}.{name}").open("rb") as file:
                 value = file.read(_MAX_SECRET).decode().rstrip("\r\n")
         except FileNotFoundError:
             raise SecretMissing(name) from None
