@@ -156,7 +156,7 @@ def test_a_file_that_leads_out_of_the_folder_is_not_read(app: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "text", ["ttd", "TTD/app", "ttd/App", "ttd/-a", "ttd/a-", "ttd/ttd", "a/b/c", "/a", "ttd/", "t t/a"]
+    "text", ["ttd", "TTD/app", "ttd/havn-x", "ttd/App", "ttd/-a", "ttd/a-", "ttd/ttd", "a/b/c", "/a", "ttd/", "t t/a"]
 )
 def test_an_app_is_named_by_org_and_app(text: str) -> None:
     with pytest.raises(ValueError):

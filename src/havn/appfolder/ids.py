@@ -37,6 +37,8 @@ class AppId(msgspec.Struct, frozen=True):
                 f"the app {self.app[:60]!r} is not 1 to 30 small letters, digits and hyphens that begin with a letter "
                 "and end with a letter or digit"
             )
+        if self.app.startswith("havn-"):
+            return f"the app {self.app!r} has a name that begins with havn-, which is kept for Havn's own parts"
         if self.org == self.app:
             return "an app may not be named like its org: their addresses would collide"
         return None
