@@ -29,6 +29,8 @@ create table environment (
     settings     jsonb       not null,
     -- Values of charts/app for every cluster of the environment.
     app_values   jsonb       not null,
+    -- The registry's name for the nodes of its clusters; empty: the one the control plane writes to.
+    registry     text        not null,
     -- age-encrypted: the private JWK of the component `deploy` there.
     deploy_key   bytea,
     version      bigint      not null,
@@ -45,6 +47,8 @@ create table cluster (
     credentials bytea       not null,
     -- Address of its ingress, as DNS is to have it; empty while unknown.
     ingress     text        not null,
+    -- Whether the control plane reaches that address, and so looks at apps from outside too.
+    front       boolean     not null,
     -- Values of charts/app and charts/cluster that only this cluster has.
     app_values  jsonb       not null,
     base_values jsonb       not null,
