@@ -52,3 +52,14 @@ def test_what_the_apps_folder_asks_for_goes_before_the_clusters_own_values():
     assert made["resources"] == {"requests": {"cpu": "300m"}, "limits": {"memory": None}}
     assert made["podLabels"] == {"tier": "front"}
     assert site["resources"]["requests"] == {"cpu": "10m"}
+
+
+def test_a_secret_that_is_an_environment_variable_too_is_named_by_its_key():
+    made = values(
+        {}, "ttd", workload(secret_variables={"TOKEN": "token", "A": "platform-access-key"}), IMAGE, "first-v1"
+    )
+    assert made["secretsAsEnvironment"] == [
+        {"name": "A", "key": "platform-access-key"},
+        {"name": "TOKEN", "key": "token"},
+    ]
+    assert b"planted" not in msgspec.json.encode(made)

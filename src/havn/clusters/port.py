@@ -42,6 +42,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables of the app's processes."""
     secrets: Mapping[str, str] = {}
     """Files by name in the folder that `HAVN_SECRETS_DIR` names to the app."""
+    secret_variables: Mapping[str, str] = {}
+    """Environment variables that hold a secret too, each with the secret's name."""
     chart: Mapping[str, Any] = {}
     """Values of `charts/app` that the app's own folder asks for; of use where a Kubernetes is."""
     ready_within: float = 60.0

@@ -347,6 +347,7 @@ class LocalCluster:
             **self._machine.environ,
             "PYTHONPATH": path,
             **workload.settings,
+            **{name: workload.secrets[secret] for name, secret in workload.secret_variables.items()},
             "HAVN_ORG": self._org,
             "HAVN_APP": workload.app,
             "HAVN_RELEASE": workload.release,

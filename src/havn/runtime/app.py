@@ -50,6 +50,7 @@ from havn.runtime.http import Http
 from havn.runtime.layout_sets import Layouts
 from havn.runtime.models import Models
 from havn.runtime.reload import Reloader
+from havn.runtime.secrets import Secrets
 from havn.runtime.settings import RuntimeSettings
 
 
@@ -110,6 +111,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
             enforcer=enforcement.enforcer,
             signer=signer,
             http=outbound,
+            secrets=Secrets(settings.secrets_dir),
             clock=clock,
         )
 

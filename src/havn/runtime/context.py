@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from havn.runtime.http import Http
     from havn.runtime.layout_sets import Layouts
     from havn.runtime.models import Models
+    from havn.runtime.secrets import Secrets
     from havn.runtime.settings import RuntimeSettings
 
 
@@ -54,6 +55,8 @@ class AppContext(msgspec.Struct, frozen=True):
     signer: PlatformTokenSigner
     http: Http
     """The way out for service code."""
+    secrets: Secrets
+    """The app's own secrets, for service code."""
     clock: Clock
 
     @property

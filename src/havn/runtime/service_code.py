@@ -38,6 +38,7 @@ def common(context: AppContext, actor: Actor) -> dict[str, Any]:
         "settings": context.folder.settings.raw,
         "folder": PurePath(context.folder.root),
         "http": context.http,
+        "secrets": context.secrets,
     }
 
 

@@ -28,6 +28,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the release this process runs; empty under `havn dev`."""
     host: str = "127.0.0.1"
     port: int = 5005
+    secrets_dir: str | None = None
+    """Folder of this deployment's secrets, the app's own among them; read again when they are asked for."""
     platform_access_key: str
     """Private JWK (ES256) of this deployment: a secret."""
     lock_seconds: int = 10

@@ -47,6 +47,10 @@ def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, 
         made["existingSecret"] = secret
     scaling = made.setdefault("autoscaling", {})
     if workload.replicas == 0:
+        if workload.secret_variables:
+            made["secretsAsEnvironment"] = [
+                {"name": name, "key": key} for name, key in sorted(workload.secret_variables.items())
+            ]
         scaling["enabled"] = False
     elif scaling.setdefault("enabled", False):
         scaling["minReplicas"] = workload.replicas

@@ -12,9 +12,11 @@ import msgspec
 from havn.contracts.storage import DataElement, Instance
 from havn.guard.principal import Principal
 from havn.runtime.http import Http
+from havn.runtime.secrets import Secrets
 
 T = TypeVar("T")
 NO_WAY_OUT = Http(None)
+NO_SECRETS = Secrets(None)
 
 
 class Data(Protocol):
@@ -70,6 +72,11 @@ class Context(msgspec.Struct, kw_only=True):
     """The app folder, for reading files the app brings along."""
     http: Http = NO_WAY_OUT
     """Requests to other systems, through the API proxy (see `havn.runtime.http`); for hooks that are `async`."""
+    secrets: Secrets = NO_SECRETS
+
+    def secret(self, name: str) -> str:
+        """The value of the secret that `havn secret set` stored. Raises `LookupError` when there is none."""
+        return self.secrets.get(name)
 
 
 class InstanceContext(Context, kw_only=True):
