@@ -89,8 +89,11 @@ class Provider:
     """The identity provider."""
 
     def __init__(self, settings: Settings, directory: Directory, clock: Clock) -> None:
-        if settings.environment != "local" or settings.environment_type != "test":
-            raise SettingsError("The test identity provider runs in the environment local only (HAVN_ENVIRONMENT).")
+        if settings.environment_type != "test" or (settings.environment != "local" and not settings.login_open):
+            raise SettingsError(
+                "The test identity provider runs in the environment local only (HAVN_ENVIRONMENT), or in another test "
+                "environment that is opened to everyone who reaches it (HAVN_LOGIN_OPEN)."
+            )
         self._settings = settings
         self._directory = directory
         self._clock = clock

@@ -13,7 +13,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     domain: str
     """The environment's domain, with port when it is not the scheme's own."""
     environment: str
-    """Must be `local`."""
+    """Must be `local`, unless `login_open`."""
     environment_type: EnvironmentType
     """Must be `test`."""
     login_signing_key: str
@@ -21,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_client_jwks: str
     """Public keys of its one client, the platform (JWKS)."""
     scheme: str = "https"
+    login_open: bool = False
+    """Answer everyone and not this machine alone: whoever reaches it signs in as any test person."""
     testdata_folder: str = ""
     """Folder of further sets of test data, whose people are offered beside the fixed ones."""
 

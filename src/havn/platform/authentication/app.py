@@ -21,7 +21,7 @@ from havn.guard.platform_token import PlatformTokenSigner, PlatformTokenVerifier
 from havn.guard.tokens import AudienceRule, TokenVerifier
 from havn.kit import assets
 from havn.kit.clock import Clock, system_clock
-from havn.kit.http import HttpClient
+from havn.kit.http import HttpClient, ProxiedTransport
 from havn.kit.problem import Problem
 from havn.kit.web import create_app
 from havn.platform.authentication import pages
@@ -43,6 +43,8 @@ from havn.platform.authentication.users import Users
 
 BASE = "/authentication/api/v1"
 _SWEEP_SECONDS = 60
+# The audience of our tokens for the API proxy.
+_EGRESS = "egress"
 _log = structlog.get_logger("authentication")
 
 
@@ -70,19 +72,21 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     await keys.ensure()
     clients: list[HttpClient] = []
 
+    def make_signer(audience: str) -> PlatformTokenSigner:
+        key = settings.platform_access_key
+        return PlatformTokenSigner(issuer="platform", app="authentication", audience=audience, key=key, clock=clock)
+
     def make_client(address: str, name: str, host: str | None) -> HttpClient:
-        client = HttpClient(address, name=name, host=host, transport=transport)
+        carrier = transport
+        if carrier is None and host is None and settings.egress_url is not None:
+            # Addresses that others chose are reached through the API proxy; those with a Host of their own are ours.
+            carrier = ProxiedTransport(settings.egress_url, make_signer(_EGRESS).token)
+        client = HttpClient(address, name=name, host=host, transport=carrier)
         clients.append(client)
         return client
 
     host = f"platform.{settings.domain}"
-    signer = PlatformTokenSigner(
-        issuer="platform",
-        app="authentication",
-        audience=settings.platform_origin,
-        key=settings.platform_access_key,
-        clock=clock,
-    )
+    signer = make_signer(settings.platform_origin)
     users = Users(
         ProfileClient(make_client(settings.platform_url, "Profile", host)),
         RegisterClient(make_client(settings.platform_url, "Register", host)),

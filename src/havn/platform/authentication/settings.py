@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_jwks: str
     """Public keys of all platform components (JWKS)."""
     scheme: str = "https"
+    egress_url: str | None = None
+    """The API proxy, through which identity providers are reached; without one, directly."""
     authentication_algorithm: Algorithm = "RS256"
     authentication_session_minutes: int = 30
     """A session and its tokens end so long after their last use."""
