@@ -19,6 +19,11 @@ from havn.deploy.endpoints import Endpoint, routes
 from havn.deploy.environments import Environments, Keyring
 from havn.deploy.registry import Registry
 from havn.deploy.rollout import Rollout
+from havn.deploy.sealing import Identities, Sealer
+from havn.deploy.secrets.api import SecretsApi
+from havn.deploy.secrets.redeploy import Redeploy
+from havn.deploy.secrets.store import SecretStore
+from havn.deploy.secrets.vault import Vault
 from havn.deploy.store import Store
 from havn.deploy.story import Changes
 from havn.kit.clock import Clock, system_clock
@@ -35,15 +40,18 @@ async def build(
     keyring: Keyring,
     releases: Path,
     access: Access,
+    identities: Identities,
     clock: Clock = system_clock,
     extra: Sequence[Endpoint] = (),
 ) -> tuple[Starlette, Store]:
     """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
 
-    `releases` is the folder into which releases are unpacked to be read. `extra` are rows of the table of
-    routes for whoever hosts the control plane.
+    `identities` open what is sealed in the database. `releases` is the folder into which releases are unpacked to be
+    read. `extra` are rows of the table of routes for whoever hosts the control plane.
     """
     store = await Store.open(database_url)
+    secret_store = await SecretStore.open(database_url)
+    vault = Vault(secret_store, Sealer(identities))
     changes = Changes()
     rollout = Rollout(
         store,
@@ -51,12 +59,16 @@ async def build(
         clusters=clusters,
         registry=registry,
         keyring=keyring,
+        secrets=vault,
         releases=releases,
         changes=changes,
         clock=clock,
     )
     handlers = {"deployment": rollout.deployment, "restore": rollout.restore}
     worker = Worker(database_url, "deploy", handlers)
+    secrets_api = SecretsApi(
+        vault, environments=environments, identities=identities, redeploy=Redeploy(store, clock), clock=clock
+    )
     api = Api(store, environments=environments, clusters=clusters, changes=changes, clock=clock)
 
     @asynccontextmanager
@@ -68,11 +80,17 @@ async def build(
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
+            await secret_store.close()
             await store.close()
 
     async def health(request: Request) -> Response:
         """Whether the control plane answers."""
         return PlainTextResponse("OK")
 
-    table = [Endpoint(method="GET", path="/health", handler=health, role=None), *api.endpoints(), *extra]
+    table = [
+        Endpoint(method="GET", path="/health", handler=health, role=None),
+        *api.endpoints(),
+        *secrets_api.endpoints(),
+        *extra,
+    ]
     return create_app(routes(table, access), name="deploy", lifespan=lifespan), store

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from havn.deploy.publishing import Publisher
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.release.model import Release, ReleaseError
 from havn.deploy.release.open import APP, find_trusted, unpack
+from havn.deploy.secrets.vault import Delivered, SealError, Vault
 from havn.deploy.store import Desired, Restore, Store, Target
 from havn.deploy.story import Changes, Story
 from havn.kit.clock import Clock
@@ -42,6 +44,7 @@ class Rollout:
         clusters: Clusters,
         registry: Registry,
         keyring: Keyring,
+        secrets: Vault,
         releases: Path,
         changes: Changes,
         clock: Clock,
@@ -51,6 +54,7 @@ class Rollout:
         self._clusters = clusters
         self._registry = registry
         self._keyring = keyring
+        self._secrets = secrets
         self._releases = releases
         self._changes = changes
         self._clock = clock
@@ -133,11 +137,13 @@ class Rollout:
         await environment.publisher.publish(folder, release, previous)
         tell("Policy, metadata and texts are published.")
         cluster = await self._cluster(target)
-        await cluster.apply(await self._workload(target, release, deployment.replicas, key), tell)
+        secrets = await _opened(self._secrets.current(target))
+        await cluster.apply(await self._workload(target, release, deployment.replicas, key, secrets), tell)
         status = await cluster.status(target.app)
         if not status.settled:
             raise ClusterError(f"The cluster runs {status.ready} of {status.replicas} replicas.")
         tell(f"{status.ready} of {status.replicas} ready at {environment.address(target.org, target.app)}.")
+        await self._secrets.settle(target, secrets)
         await self._succeed(deployment, found, tell)
         if before is not None and before.rollout != deployment.id:
             # The deployment has succeeded; a key that stays published a while longer is in nobody's hands.
@@ -165,6 +171,7 @@ class Rollout:
         if desired is not None:
             await self._dismiss(target, desired.rollout)
         await (await self._publisher(target)).withdraw(target.org, target.app)
+        await self._secrets.forget(target)
         tell("Stopped. Its instances and their data are kept.")
         await self._succeed(deployment, None, tell)
 
@@ -189,7 +196,9 @@ class Rollout:
         target = desired.target
         key = await self._keyring.access_key(target.environment, target.org, target.app, desired.rollout)
         await (await self._publisher(target)).admit(target.org, target.app, key)
-        workload = await self._workload(target, desired.release, desired.replicas, key)
+        # Not the newest: those may be why a deployment failed.
+        secrets = await _opened(self._secrets.in_force(target))
+        workload = await self._workload(target, desired.release, desired.replicas, key, secrets)
         await (await self._cluster(target)).apply(workload, tell)
 
     async def _succeed(self, deployment: Deployment, release: Release | None, tell: Story) -> None:
@@ -209,14 +218,15 @@ class Rollout:
     async def _publisher(self, target: Target) -> Publisher:
         return (await self._environments.find(target.environment)).publisher
 
-    async def _workload(self, target: Target, release: str, replicas: int, key: str) -> Workload:
+    async def _workload(self, target: Target, release: str, replicas: int, key: str, secrets: Delivered) -> Workload:
         environment = await self._environments.find(target.environment)
         return Workload(
             app=target.app,
             release=release,
             replicas=replicas,
             settings=environment.settings,
-            secrets={"platform-access-key": key},
+            secrets={**secrets.files, "platform-access-key": key},
+            secret_variables=secrets.variables,
         )
 
     async def _folder(self, target: Target, release: str) -> AppFolder:
@@ -224,6 +234,13 @@ class Rollout:
         await unpack(self._registry, f"{target.org}/{target.app}", release, place)
         id_ = AppId(target.org, target.app)
         return await asyncio.to_thread(lambda: AppFolder.read(place / APP, as_=id_))
+
+
+async def _opened(secrets: Awaitable[Delivered]) -> Delivered:
+    try:
+        return await secrets
+    except SealError as error:
+        raise ClusterError(str(error)) from error
 
 
 def short(digest: str) -> str:

@@ -29,6 +29,7 @@ from havn.kit.serve import serve
 from havn.local import environment
 from havn.local.cluster import LocalClusters, Unpacked
 from havn.local.egress import FolderRules, policies
+from havn.local.identities import LocalIdentities
 from havn.local.keyring import LocalKeyring
 from havn.local.secrets import write_private
 from havn.local.state import State
@@ -65,12 +66,14 @@ class Console:
         clusters: LocalClusters,
         keys: environment.Keys,
         keyring: LocalKeyring,
+        identities: LocalIdentities,
     ) -> None:
         self._state = state
         self._addresses = addresses
         self._database_url = database_url
         self._clusters = clusters
         self._keyring = keyring
+        self._identities = identities
         self.access = TokenFileAccess(_token(state.token), getpass.getuser())
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -111,6 +114,7 @@ class Console:
             keyring=self._keyring,
             releases=self._state.releases,
             access=self.access,
+            identities=self._identities,
             extra=extra,
         )
         self._store = store

@@ -33,6 +33,7 @@ from havn.local.console import Console, LocalReleases
 from havn.local.dev import DevSessions
 from havn.local.egress import LocalEgress
 from havn.local.gateway import Gateway
+from havn.local.identities import LocalIdentities
 from havn.local.keyring import LocalKeyring
 from havn.local.logs import LogFile, LogStream
 from havn.local.postgres import EmbeddedPostgres, PostgresError
@@ -117,6 +118,7 @@ class LocalPlatform:
         store = SecretStore(state.secrets)
         keys = environment.Keys.open(store)
         self.keyring = LocalKeyring(store)
+        self._identities = LocalIdentities(store)
         self.addresses = environment.Addresses(self.port, *(environment.free_port() for _ in range(3)))
         self._gateway = Gateway(
             port=self.port,
@@ -171,6 +173,7 @@ class LocalPlatform:
             clusters=clusters,
             keys=keys,
             keyring=self.keyring,
+            identities=self._identities,
         )
         self._stack.push_async_callback(self.console.stop)
         dev = DevSessions(
