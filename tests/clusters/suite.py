@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
-from havn.clusters.port import AppStatus, Cluster, RolloutFailed, UnknownApp, Workload
+from havn.clusters.port import AppStatus, Cluster, ClusterError, Ended, RolloutFailed, UnknownApp, Workload
 
 
 @dataclass
@@ -167,3 +168,29 @@ class ClusterSuite:
         again = await site.cluster.apply(site.workload(digest, settings={"HAVN_ENVIRONMENT_TYPE": "production"}))
         assert again.settled
         assert {r.name for r in first.actual}.isdisjoint({r.name for r in again.actual})
+
+    async def test_a_command_runs_in_the_apps_surroundings_and_its_end_is_told(self, site: Site):
+        await site.cluster.apply(site.workload(await site.version(1)))
+        code = "import os, sys; print(os.environ['HAVN_APP']); print('to the other', file=sys.stderr); sys.exit(7)"
+        out, err, ended = b"", b"", None
+        async for each in site.cluster.execute(site.app, ["python3", "-c", code]):
+            if isinstance(each, Ended):
+                ended = each.code
+            elif each.stream == "stdout":
+                out += each.data
+            else:
+                err += each.data
+        assert (out.strip().decode(), err.strip(), ended) == (site.app, b"to the other", 7)
+        with pytest.raises(ClusterError, match="could not be run"):
+            async for _ in site.cluster.execute(site.app, ["no-such-program"]):
+                pass
+
+    async def test_what_is_as_it_was_put_there_has_not_drifted_and_what_was_asked_for_since_is_no_drift(
+        self, site: Site
+    ):
+        workload = site.workload(await site.version(1))
+        await site.cluster.apply(workload)
+        assert await site.cluster.drift(workload) == []
+        await site.cluster.scale(site.app, 2)
+        assert await site.cluster.drift(msgspec.structs.replace(workload, replicas=2)) == []
+        assert len(await site.cluster.drift(workload)) == 1

@@ -21,7 +21,9 @@ import msgspec
 from havn.clusters.port import (
     AppStatus,
     ClusterError,
+    Ended,
     LogLine,
+    Output,
     Progress,
     Replica,
     RolloutFailed,
@@ -33,6 +35,7 @@ from havn.gateway.ingress.routes import Route
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.local import execution
 from havn.local.environment import free_port
 from havn.local.gateway import Gateway
 from havn.local.logs import LogFile, last_lines
@@ -139,6 +142,8 @@ class _App:
 class LocalCluster:
     """The apps of one org in one environment, as processes of this machine."""
 
+    follows_load = False
+
     def __init__(
         self, org: str, environment: str, machine: Machine, http: HttpClient, starting: asyncio.Semaphore
     ) -> None:
@@ -226,6 +231,35 @@ class LocalCluster:
         async with contextlib.aclosing(known.log.follow(lines)) as following:
             async for line in following:
                 yield line
+
+    async def drift(self, workload: Workload) -> list[str]:
+        """See `Cluster.drift`; a process that somebody has killed is started again by itself, and so is no drift."""
+        live = self._known(workload.app).live
+        if live is None:
+            return []
+        found = []
+        runs = live.workload
+        if runs.release != workload.release:
+            found.append(f"Release {_short(runs.release)} runs and should be {_short(workload.release)}.")
+        if len(live.replicas) != workload.replicas:
+            found.append(f"{len(live.replicas)} processes run and should be {workload.replicas}.")
+        found += [
+            f"The setting {name} is not the one that the environment has now."
+            for name in sorted(runs.settings.keys() | workload.settings.keys())
+            if runs.settings.get(name) != workload.settings.get(name)
+        ]
+        return found
+
+    async def execute(self, app: str, command: Sequence[str]) -> AsyncGenerator[Output | Ended, None]:
+        """See `Cluster.execute`: a process beside the replica, in its folder, with its environment and secrets."""
+        revision = self._known(app).live
+        if revision is None or not any(each.supervisor.state == "ready" for each in revision.replicas):
+            raise ClusterError(f"No replica of {app} is ready, so there is none to run a command in.")
+        async with contextlib.aclosing(
+            execution.execute(command, environ=self._environ(revision, 0), cwd=revision.release.app)
+        ) as running:
+            async for each in running:
+                yield each
 
     async def remove(self, app: str) -> None:
         """See `Cluster.remove`."""

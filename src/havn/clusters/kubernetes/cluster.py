@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from havn.clusters.kubernetes import logs, reading, secrets
+from havn.clusters.kubernetes import drift, execution, logs, reading, secrets
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
@@ -25,7 +25,9 @@ from havn.clusters.kubernetes.values import Image, values
 from havn.clusters.port import (
     AppStatus,
     ClusterError,
+    Ended,
     LogLine,
+    Output,
     Progress,
     RolloutFailed,
     UnknownApp,
@@ -48,8 +50,11 @@ _LEAVING_SECONDS = 30.0
 class Images(Protocol):
     """Where apps' images come from."""
 
-    async def image(self, org: str, app: str, release: str) -> Image:
-        """The image of a release, put where the cluster's nodes find it. Raises `ClusterError`."""
+    async def image(self, org: str, app: str, release: str, base: str | None = None) -> Image:
+        """The image of a release on a base image (None: the newest), put where the cluster's nodes find it.
+
+        Raises `ClusterError`.
+        """
         ...
 
 
@@ -71,6 +76,8 @@ class _NotReady(Exception):
 class KubernetesCluster:
     """See `Cluster`. One call at a time changes an app."""
 
+    follows_load = True
+
     def __init__(self, site: Site, kube: Kube, helm: Helm, images: Images, front: Front | None = None) -> None:
         """With `front`, a rollout has not succeeded until the app answers through the ingress."""
         self.site = site
@@ -86,10 +93,12 @@ class KubernetesCluster:
         async with self._locks[app]:
             await self._helm.unlock(app)
             before = await self._find(app)
-            image = await self._images.image(self.site.org, app, workload.release)
+            image = await self._images.image(self.site.org, app, workload.release, workload.base)
             progress(f"The image {image.digest.removeprefix('sha256:')[:12]} is in the registry.")
             old = {pod.metadata.name for pod in await self._pods(app)}
             secret = await secrets.write(self.kube, app, workload.secrets)
+            if before is not None and workload.scaling is not None:
+                await self._keep_replicas(before)
             try:
                 revision = await self._helm.upgrade(
                     app, self.site.chart, values(self.site.values, self.site.org, workload, image, secret)
@@ -106,9 +115,8 @@ class KubernetesCluster:
                 except (_NotReady, ClusterError) as worse:
                     reason += f" And what ran before could not be put back: {worse}"
                 raise RolloutFailed(reason, status) from error
-            await self.kube.merge(
-                _APPS, f"deployments/{app}", {"metadata": {"annotations": {_READY_REVISION: str(revision)}}}
-            )
+            marks = {_READY_REVISION: str(revision), reading.BASE: image.base}
+            await self.kube.merge(_APPS, f"deployments/{app}", {"metadata": {"annotations": marks}})
             await secrets.keep_only(self.kube, app, {secret})
             return await self._status(await self._known(app))
 
@@ -158,6 +166,30 @@ class KubernetesCluster:
         async with contextlib.aclosing(logs.follow(self.kube, names, lines)) as following:
             async for line in following:
                 yield line
+
+    async def drift(self, workload: Workload) -> list[str]:
+        """See `Cluster.drift`: what Helm's newest revision has rendered, compared with what is there."""
+        await self._known(workload.app)
+        wanted = drift.read(await self._helm.manifest(workload.app))
+        if not wanted:
+            return [f"Helm no longer knows {workload.app}: its release was deleted, and its objects left."]
+        found = []
+        for each in drift.bounded(wanted, workload.replicas):
+            version, kind, name = drift.place(each)
+            found += drift.sentences(each, await self.kube.find(version, kind, name, dict[str, Any]))
+        return found
+
+    async def execute(self, app: str, command: Sequence[str]) -> AsyncGenerator[Output | Ended, None]:
+        """See `Cluster.execute`; a command that nobody reads from any more goes on in its pod."""
+        await self._known(app)
+        ready = [pod for pod in await self._pods(app) if reading.state(pod) == "ready"]
+        if not ready:
+            raise ClusterError(f"No replica of {app} is ready, so there is none to run a command in.")
+        pod = ready[0]
+        container = pod.spec.containers[0].name
+        async with contextlib.aclosing(execution.execute(self.kube, pod.metadata.name, container, command)) as running:
+            async for each in running:
+                yield each
 
     async def remove(self, app: str) -> None:
         """See `Cluster.remove`."""
@@ -236,6 +268,7 @@ class KubernetesCluster:
         clock = asyncio.get_running_loop().time
         ready: set[str] = set()
         deadline, told = clock() + within, ""
+        troubles: set[str] = set()
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
@@ -260,10 +293,36 @@ class KubernetesCluster:
                 deadline = clock() + deployment.spec.template.spec.termination_grace_period_seconds + _LEAVING_SECONDS
                 progress("The replicas before it end.")
             fresh = [pod for pod in pods if pod.metadata.name not in old]
+            await self._tell_troubles(deployment, fresh, troubles, progress)
             if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
                 if told == "leaving":
                     return
                 raise _NotReady(await self._reason(deployment, fresh, within))
+
+    async def _tell_troubles(
+        self, deployment: Deployment, pods: Collection[Pod], told: set[str], progress: Progress
+    ) -> None:
+        """Say at once what keeps a pod from being ready, each kind of trouble of a pod once."""
+        if (blocked := reading.blocked(deployment)) and "blocked" not in told:
+            told.add("blocked")
+            progress(blocked)
+        for pod in pods:
+            if not reading.troubled(pod) or reading.state(pod) == "stopping":
+                continue
+            kind = f"{pod.metadata.name} {reading.restarts(pod)} {reading.state(pod)}"
+            if kind in told:
+                continue
+            told.add(kind)
+            for name, reason in (await self._reasons([pod])).items():
+                progress(f"{name}: {reason}")
+
+    async def _keep_replicas(self, before: Deployment) -> None:
+        """Let the replicas that run stay while the autoscaler takes over their number from Helm."""
+        name = before.metadata.name
+        if await self.kube.find(_SCALING, "horizontalpodautoscalers", name, Autoscaler) is None:
+            body = {"apiVersion": _APPS, "kind": "Deployment", "metadata": {"name": name},
+                    "spec": {"replicas": before.spec.replicas}}  # fmt: skip
+            await self.kube.own(_APPS, f"deployments/{name}", body)
 
     async def _reason(self, deployment: Deployment, pods: Collection[Pod], within: float) -> str:
         if blocked := reading.blocked(deployment):

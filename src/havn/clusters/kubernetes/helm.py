@@ -57,6 +57,15 @@ class Helm:
                 return []
             raise
 
+    async def manifest(self, name: str) -> str:
+        """What the newest revision has rendered; empty when there is no such release."""
+        try:
+            return (await self._run("get", "manifest", name)).decode()
+        except ClusterError as error:
+            if "not found" in str(error):
+                return ""
+            raise
+
     async def unlock(self, name: str) -> None:
         """Free a release that a killed Helm left half way: back to its last whole revision, or away."""
         history = await self.history(name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import httpx_ws
 import kr8s
 import msgspec
 from kr8s.asyncio import Api
@@ -18,6 +19,7 @@ from havn.clusters.port import ClusterError
 T = TypeVar("T")
 _TIMEOUT = 15.0
 _MERGE = "application/merge-patch+json"
+_APPLY = "application/apply-patch+yaml"
 
 
 class Absent(ClusterError):
@@ -61,6 +63,13 @@ class Kube:
         """Change some fields of an object, or of its subresource `name/scale`. Raises `Absent`."""
         await self._call("PATCH", version, path, content=msgspec.json.encode(body), headers={"content-type": _MERGE})
 
+    async def own(self, version: str, path: str, body: Mapping[str, Any]) -> None:
+        """Make fields of an object ours as well, so that they stay when whoever else set them no longer does."""
+        await self._call(
+            "PATCH", version, path, content=msgspec.json.encode(body), headers={"content-type": _APPLY},
+            params={"fieldManager": "havn", "force": "true"},
+        )  # fmt: skip
+
     async def delete(self, version: str, kind: str, name: str) -> None:
         """Delete an object; nothing happens when it is not there."""
         try:
@@ -78,6 +87,32 @@ class Kube:
             async with request as answer:
                 async for line in answer.aiter_lines():
                     yield line
+
+    async def execute(
+        self, pod: str, container: str, command: Sequence[str]
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
+        """What a command in a pod sends, each piece with its channel, until the connection ends. Raises `Absent`."""
+        params = [("container", container), ("stdout", "true"), ("stderr", "true")]
+        params += [("command", each) for each in command]
+        async with self._speak() as api:
+            try:
+                async with api.open_websocket(
+                    version="v1", namespace=self.namespace, url=f"pods/{pod}/exec", params=params,
+                    subprotocols=["v4.channel.k8s.io"],
+                ) as socket:  # fmt: skip
+                    while True:
+                        message = await socket.receive_bytes()
+                        if message:
+                            yield message[0], message[1:]
+            except httpx_ws.WebSocketDisconnect:
+                return
+            except httpx_ws.WebSocketUpgradeError as error:
+                answer = error.response
+                if answer.status_code == 404:
+                    raise Absent(f"There is no pod {pod}.") from None
+                raise ClusterError(f"The cluster does not run the command: it answered {answer.status_code}.") from None
+            except httpx_ws.HTTPXWSException as error:
+                raise ClusterError(f"The connection to {pod} was lost: {type(error).__name__}.") from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,6 +9,8 @@ from havn.clusters.kubernetes.objects import Deployment, Event, Pod
 from havn.clusters.port import AppStatus, Replica, ReplicaState
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+BASE = "havn/base"
+"""Annotation of a Deployment: the base image that its release is put on."""
 # The runtime's way to say that starting it again would not help.
 _UNUSABLE = 2
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -20,6 +22,7 @@ def status(deployment: Deployment, pods: list[Pod], reasons: Mapping[str, str]) 
         app=deployment.metadata.name,
         release=deployment.spec.template.spec.release,
         replicas=deployment.spec.replicas,
+        base=deployment.metadata.annotations.get(BASE),
         actual=tuple(
             Replica(
                 name=pod.metadata.name,
@@ -105,6 +108,14 @@ def why(pod: Pod, events: list[Event], last_line: str | None) -> str:
             return f"It does not answer as it should: {_end(probes[-1])}"
         return "It runs and is not ready yet."
     return _of_events(events) or "It is being started."
+
+
+def troubled(pod: Pod) -> bool:
+    """Whether something other than the time it takes keeps the pod from being ready."""
+    if any(c.type == "PodScheduled" and c.status == "False" for c in pod.status.conditions) or crashed(pod):
+        return True
+    waiting = [c.state.waiting.reason for c in pod.status.container_statuses if c.state.waiting is not None]
+    return any(reason not in (None, "ContainerCreating", "PodInitializing") for reason in waiting)
 
 
 def blocked(deployment: Deployment) -> str | None:

@@ -16,6 +16,8 @@ class Image(msgspec.Struct, frozen=True):
     repository: str
     """Registry and repository, without tag."""
     digest: str
+    base: str | None = None
+    """Digest of the base image in it."""
 
 
 # The chart has values of its own for these; every other setting is an environment variable.
@@ -45,13 +47,23 @@ def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, 
     made["image"] = {**made.get("image", {}), "repository": image.repository, "digest": image.digest}
     if secret:
         made["existingSecret"] = secret
-    scaling = made.setdefault("autoscaling", {})
-    if workload.replicas == 0:
         if workload.secret_variables:
             made["secretsAsEnvironment"] = [
                 {"name": name, "key": key} for name, key in sorted(workload.secret_variables.items())
             ]
+    scaling = made.setdefault("autoscaling", {})
+    if workload.replicas == 0:
         scaling["enabled"] = False
+    elif workload.scaling is not None:
+        wanted = workload.scaling
+        scaling["enabled"] = True
+        # Fewer than the least were asked for when somebody has changed the number alone since.
+        scaling["minReplicas"] = workload.replicas
+        scaling["maxReplicas"] = max(workload.replicas, wanted.maximum)
+        scaling["targetCPUUtilizationPercentage"] = wanted.cpu
+        behavior = scaling.setdefault("behavior", {})
+        for way, seconds in (("scaleUp", wanted.up_seconds), ("scaleDown", wanted.down_seconds)):
+            behavior[way] = {**behavior.get(way, {}), "stabilizationWindowSeconds": seconds}
     elif scaling.setdefault("enabled", False):
         scaling["minReplicas"] = workload.replicas
         scaling["maxReplicas"] = max(workload.replicas, scaling.get("maxReplicas", workload.replicas))

@@ -29,18 +29,18 @@ class Delivery:
             raise ClusterError(str(error)) from error
         return Image(f"{self.address}/{self._base.repository}", self._base_digest)
 
-    async def image(self, org: str, app: str, release: str) -> Image:
+    async def image(self, org: str, app: str, release: str, base: str | None = None) -> Image:
         """See `havn.clusters.kubernetes.Images.image`."""
-        repository = f"{org}/{app}"
+        repository, base = f"{org}/{app}", base or self._base_digest
         try:
             found = await find(self._releases, repository, release)
             made = await compose(
                 self._base,
-                self._base_digest,
+                base,
                 found,
                 Place(self._releases, repository),
                 Place(self._target, repository),
             )
         except (ReleaseError, RegistryError) as error:
             raise ClusterError(str(error)) from error
-        return Image(f"{self.address}/{repository}", made.digest)
+        return Image(f"{self.address}/{repository}", made.digest, base)
