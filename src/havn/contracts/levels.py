@@ -1,7 +1,7 @@
 """Wire types of service levels: batches of counts from an ingress, agreements, planned maintenance, reports, alerts.
 
-Part of API management (`/management/api/v1/levels`). Times are UTC; months and days are those of Europe/Oslo. Shares are
-per cent, rounded to four decimals, and null where nothing was asked.
+Part of API management (`/management/api/v1/levels`). Times are UTC; months and days are those of Europe/Oslo. Shares
+are per cent, rounded to four decimals, and null where nothing was asked.
 """
 
 from __future__ import annotations
@@ -70,17 +70,6 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     latency_share: Annotated[float, Meta(ge=0, le=100)] | None = None
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Where to tell that the budget burns fast. `secret` signs the message and is never shown again."""
-
-    url: Annotated[str, Meta(pattern=r"^https?://[^\s\"<>@]{1,400}$")]
-    secret: Annotated[str, Meta(min_length=16, max_length=200)] | None = None
-
-    def __repr__(self) -> str:
-        """Without the secret."""
-        return f"<Alert to {self.url}>"
-
-
 class AgreementTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A service level agreement as its owner writes it: for one app, or for one Api or one plan of it."""
 
@@ -89,7 +78,8 @@ class AgreementTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     plan: Annotated[str, Meta(max_length=250)] | None = None
     targets: Targets
     window: Literal["month"] = "month"
-    alert: Alert | None = None
+    alert_url: Annotated[str, Meta(pattern=r"^https?://[^\s\"<>@]{1,400}$")] | None = None
+    """Where to tell that the budget burns fast."""
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -105,6 +95,12 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     window: str = "month"
     alert_url: str | None = None
     changed: datetime
+    alert_secret: str | None = None
+    """Signs the messages to `alert_url`; only in the answer to PUT."""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"<Agreement {self.id}>"
 
 
 class Agreements(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,0 +1,1 @@
+"""Service levels: what the ingresses counted, against what was agreed."""

@@ -1,0 +1,108 @@
+"""Service levels put together for the management API: routes, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from havn.engines.levels import periods
+from havn.guard.platform_token import PlatformTokenSigner
+from havn.kit.clock import Clock
+from havn.kit.http import HttpClient, ProxiedTransport
+from havn.kit.queue import Worker
+from havn.platform.management.levels.agreements import Agreements
+from havn.platform.management.levels.alerts import Alerts, every
+from havn.platform.management.levels.api import Ingress, LevelsApi, OrgAccess
+from havn.platform.management.levels.ingest import Ingest
+from havn.platform.management.levels.measuring import Measuring
+from havn.platform.management.levels.reporting import Reporting
+from havn.platform.management.levels.store.agreements import DELIVERY, AgreementStore
+from havn.platform.management.levels.store.counts import BATCHES_KEPT, CountStore
+
+_LOOK_SECONDS = 60.0
+_FORGET_SECONDS = 3600.0
+
+
+class Levels:
+    """`database` is management's pool, `database_url` its address for the queue, `key` the component's private JWK.
+
+    `egress_url` is the proxy for outbound calls: empty, and no alert can be set. `outbound` stands in for the network.
+    """
+
+    def __init__(
+        self,
+        database: Any,
+        database_url: str,
+        clock: Clock,
+        *,
+        key: str,
+        egress_url: str,
+        org_access: OrgAccess,
+        ingress: Ingress,
+        outbound: Any = None,
+    ) -> None:
+        self._url = database_url
+        self._clock = clock
+        self.counts = CountStore(database)
+        store = AgreementStore(database)
+        measuring = Measuring(self.counts, clock)
+        self._http: HttpClient | None = None
+        if egress_url or outbound is not None:
+            signer = PlatformTokenSigner(issuer="platform", app="management", audience="egress", key=key, clock=clock)
+            transport = outbound if outbound is not None else ProxiedTransport(egress_url, signer.token)
+            self._http = HttpClient("", name="The receiver", timeout=15, transport=transport)
+        agreements = Agreements(
+            store,
+            clock,
+            key=hmac.digest(key.encode(), b"havn level alerts", hashlib.sha256),
+            way_out=self._http is not None,
+        )
+        self.alerts = Alerts(store, measuring, clock, secret=agreements.secret, http=self._http)
+        self._api = LevelsApi(
+            ingest=Ingest(self.counts, clock),
+            agreements=agreements,
+            store=store,
+            measuring=measuring,
+            reporting=Reporting(store, measuring, clock),
+            org_access=org_access,
+            ingress=ingress,
+            clock=clock,
+        )
+
+    def routes(self, base: str) -> list[BaseRoute]:
+        """The routes, below `base`."""
+        return self._api.routes(base)
+
+    async def forget(self) -> None:
+        """Remove what is older than it is kept for."""
+        now = self._clock()
+        while await self.counts.forget(
+            minutes_before=periods.first_minute_kept(now),
+            days_before=periods.midnight(periods.forgotten_before(now)),
+            batches_before=now - BATCHES_KEPT,
+        ):
+            pass
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look for alerts, deliver them, and forget, while the block runs."""
+        worker = Worker(self._url, "management", {DELIVERY: self.alerts.deliver}, at_once=4)
+        tasks = [
+            asyncio.create_task(worker.run(), name="level alerts"),
+            asyncio.create_task(every(_LOOK_SECONDS, self.alerts.look, "alerts"), name="burn rates"),
+            asyncio.create_task(every(_FORGET_SECONDS, self.forget, "retention"), name="retention"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._http is not None:
+                await self._http.close()
