@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-DeploymentKind = Literal["deploy", "rollback", "scale", "undeploy"]
+DeploymentKind = Literal["deploy", "rollback", "scale", "undeploy", "heal"]
 DeploymentStatus = Literal["queued", "running", "restoring", "succeeded", "failed"]
 """`restoring`: it failed, and what was there before is being put back."""
 
@@ -39,18 +40,39 @@ class DeployRequest(Wire, frozen=True, forbid_unknown_fields=True):
     """Digest of the release."""
     replicas: int | None = None
     """How many; what it was before when absent, else one."""
+    mapping: Mapping[str, str] = {}
+    """Open instances in a task that is gone are moved to another: old task to new."""
+    strand: bool = False
+    """Whether open instances that the release has no place for may be left where they are."""
+
+
+class Scaling(Wire, frozen=True, forbid_unknown_fields=True):
+    """Bounds between which the number of replicas follows the load; kept through deploys and rollbacks."""
+
+    minimum: int
+    maximum: int
+    cpu: int = 75
+    """Percent of the CPU asked for that a replica should use on average."""
+    up_seconds: int = 0
+    """How long the load must have been higher before replicas are added."""
+    down_seconds: int = 300
+    """How long it must have been lower before some are taken away."""
 
 
 class ScaleRequest(Wire, frozen=True, forbid_unknown_fields=True):
-    """Body of POST scale."""
+    """Body of POST scale: another number of replicas, or bounds for it; one of the two."""
 
-    replicas: int
+    replicas: int | None = None
+    scaling: Scaling | None = None
 
 
 class RollbackRequest(Wire, frozen=True, forbid_unknown_fields=True):
     """Body of POST rollback: to this revision, or to the last one that differs from what is there."""
 
     revision: int | None = None
+    mapping: Mapping[str, str] = {}
+    """As in a deployment: the release put back may have other tasks."""
+    strand: bool = False
 
 
 class Deployment(Wire, frozen=True):
@@ -71,6 +93,14 @@ class Deployment(Wire, frozen=True):
     requested_by: str
     requested: datetime
     finished: datetime | None
+    base: str | None = None
+    """Digest of the base image under the release; null for the cluster's newest, and where there is none."""
+    scaling: Scaling | None = None
+    """The bounds that a change of scale asks for."""
+    mapping: Mapping[str, str] = {}
+    strand: bool = False
+    promoted_from: str | None = None
+    """The environment where the release ran before it came here."""
 
 
 class DeploymentEvent(Wire, frozen=True):
@@ -115,6 +145,28 @@ class AppInfo(Wire, frozen=True):
     """Why the cluster could not be asked."""
     changing: DeploymentStatus | None = None
     """Set while a deployment is under way."""
+    base: str | None = None
+    """Digest of the base image under the release, where there is one."""
+    scaling: Scaling | None = None
+    """Bounds for the number of replicas, when it follows the load."""
+    drift: list[str] | None = None
+    """What is not as it was put there, a sentence each; null when it was not looked for."""
+
+
+class ExecRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """Body of POST exec: a program and its arguments, run in the surroundings of one replica."""
+
+    command: list[str]
+
+
+class ExecEvent(Wire, frozen=True):
+    """A piece of what the command writes, or how it ended (`code` alone), or why it could not be run (`error`)."""
+
+    stream: Literal["stdout", "stderr"] | None = None
+    data: bytes = b""
+    """In base64."""
+    code: int | None = None
+    error: str | None = None
 
 
 class ReleaseInfo(Wire, frozen=True):

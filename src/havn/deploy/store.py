@@ -15,13 +15,16 @@ from havn.contracts.deploy import (
     DeploymentKind,
     DeploymentStatus,
     ReleaseInfo,
+    Scaling,
 )
-from havn.kit.db import Database, Record
+from havn.kit.db import Connection, Database, Record
 from havn.kit.queue import enqueue
 
 _DEPLOYMENT = (
-    "id, environment, org, app, revision, kind, release, replicas, status, reason, requested_by, requested, finished"
+    "id, environment, org, app, revision, kind, release, replicas, status, reason, requested_by, requested, finished,"
+    " base, scaling, mapping, strand, promoted_from"
 )
+_DESIRED = "environment, org, app, revision, release, replicas, rollout, base, scaling"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -51,6 +54,9 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
     rollout: int
     """The deployment that put the release there."""
+    base: str | None = None
+    """Digest of the base image under the release."""
+    scaling: Scaling | None = None
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,23 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
     who: str
     address: str
+    base: str | None = None
+    scaling: Scaling | None = None
+    mapping: Mapping[str, str] = {}
+    strand: bool = False
+    promoted_from: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit log keeps of it."""
+        more = {
+            "base": self.base,
+            "scaling": self.scaling,
+            "mapping": self.mapping or None,
+            "strand": self.strand or None,
+            "promotedFrom": self.promoted_from,
+        }
+        given = {name: value for name, value in more.items() if value is not None}
+        return {"release": self.release, "replicas": self.replicas, **given}
 
 
 class Store:
@@ -79,40 +102,19 @@ class Store:
         """Close the connections."""
         await self._db.close()
 
+    @property
+    def database(self) -> Database:
+        """For the stores of the schema's other tables."""
+        return self._db
+
     async def request(self, wanted: Wanted, now: datetime) -> Deployment:
         """Record the change with its audit line, and enqueue the work, all or nothing."""
-        target = wanted.target
-        place = (target.environment, target.org, target.app)
         async with self._db.transaction() as connection:
-            # Two who ask at once take turns, so that their revisions follow each other.
-            await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", str(target))
-            before = await connection.fetchrow(
-                "select revision, release, replicas from desired where environment = $1 and org = $2 and app = $3",
-                *place,
-            )
-            row = await connection.fetchrow(
-                "insert into deployment (environment, org, app, revision, kind, release, replicas, status,"  # noqa: S608
-                " requested_by, requested) select $1, $2, $3, coalesce(max(revision), 0) + 1, $4, $5, $6, 'queued',"
-                " $7, $8 from deployment where environment = $1 and org = $2 and app = $3"
-                f" returning {_DEPLOYMENT}",
-                *place, wanted.kind, wanted.release, wanted.replicas, wanted.who, now,
-            )  # fmt: skip
-            deployment = _deployment(row)
-            await connection.execute(
-                "insert into audit (at, who, address, action, environment, org, app, before, after)"
-                " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                now, wanted.who, wanted.address, wanted.kind, *place,
-                dict(before) if before is not None else None,
-                {"revision": deployment.revision, "release": wanted.release, "replicas": wanted.replicas},
-            )  # fmt: skip
-            # A restore that fails again and again must not stand in the way of the change that would mend it.
-            await connection.execute(
-                "update job set finished = $2"
-                " where kind = 'restore' and key = $1 and finished is null and attempts > 0",
-                str(target), now,
-            )  # fmt: skip
-            await enqueue(connection, "deployment", str(target), {"deployment": deployment.id})
-        return deployment
+            return await record(connection, wanted, now)
+
+    async def note(self, entry: AuditEntry) -> None:
+        """Add a line to the audit log."""
+        await add_audit(self._db, entry)
 
     async def request_restore(self, target: Target, *, publish: bool = False) -> None:
         """Enqueue putting the desired state of `target` back into its cluster, unless that is enqueued already.
@@ -172,20 +174,24 @@ class Store:
             number, status, reason,
         )  # fmt: skip
 
-    async def succeed(self, deployment: Deployment, labels: Mapping[str, str], now: datetime) -> None:
-        """End a deployment well: what it asked for is now what is desired."""
+    async def succeed(
+        self, deployment: Deployment, labels: Mapping[str, str], now: datetime, *, base: str | None = None
+    ) -> None:
+        """End a deployment well: what it asked for is now what is desired, on the `base` that the cluster says."""
         place = (deployment.environment, deployment.org, deployment.app)
         async with self._db.transaction() as connection:
             if deployment.kind == "undeploy":
                 await connection.execute("delete from desired where environment = $1 and org = $2 and app = $3", *place)
             else:
                 await connection.execute(
-                    "insert into desired (environment, org, app, revision, release, replicas, rollout)"
-                    " values ($1, $2, $3, $4, $5, $6, $7) on conflict (environment, org, app)"
+                    "insert into desired (environment, org, app, revision, release, replicas, rollout, base, scaling)"
+                    " values ($1, $2, $3, $4, $5, $6, $7, $9, $10) on conflict (environment, org, app)"
                     " do update set revision = $4, release = $5, replicas = $6,"
-                    " rollout = case when $8 then desired.rollout else $7 end",
+                    " rollout = case when $8 then desired.rollout else $7 end,"
+                    " base = case when $8 then desired.base else $9 end,"
+                    " scaling = coalesce($10, desired.scaling)",
                     *place, deployment.revision, deployment.release, deployment.replicas, deployment.id,
-                    deployment.kind == "scale",
+                    deployment.kind in ("scale", "heal"), base or deployment.base, deployment.scaling,
                 )  # fmt: skip
                 await connection.execute(
                     "insert into release (org, app, digest, labels, first_deployed) values ($1, $2, $3, $4, $5)"
@@ -193,8 +199,9 @@ class Store:
                     deployment.org, deployment.app, deployment.release, dict(labels), now,
                 )  # fmt: skip
             await connection.execute(
-                "update deployment set status = 'succeeded', finished = $2 where id = $1", deployment.id, now
-            )
+                "update deployment set status = 'succeeded', finished = $2, base = coalesce($3, base) where id = $1",
+                deployment.id, now, base,
+            )  # fmt: skip
 
     async def fail(self, deployment: Deployment, now: datetime) -> None:
         """End a deployment badly; its reason is there already, and what is desired stays as it was."""
@@ -202,6 +209,14 @@ class Store:
             "update deployment set status = 'failed', finished = $2 where id = $1 and finished is null",
             deployment.id, now,
         )  # fmt: skip
+
+    async def begin_moving(self, number: int) -> None:
+        """From now on instances are being moved, so the deployment can only go on."""
+        await self._db.execute("update deployment set moving = true where id = $1", number)
+
+    async def moving(self, number: int) -> bool:
+        """Whether a deployment has begun to move instances."""
+        return bool(await self._db.fetchval("select moving from deployment where id = $1", number))
 
     async def add_event(self, number: int, message: str, now: datetime) -> None:
         """Add a step to a deployment's story."""
@@ -222,7 +237,7 @@ class Store:
     async def desired(self, target: Target) -> Desired | None:
         """What an app should be."""
         rows = await self._db.fetch(
-            "select environment, org, app, revision, release, replicas, rollout from desired"
+            f"select {_DESIRED} from desired"  # noqa: S608
             " where environment = $1 and org = $2 and app = $3",
             target.environment, target.org, target.app,
         )  # fmt: skip
@@ -231,7 +246,7 @@ class Store:
     async def all_desired(self, environment: str | None = None, org: str | None = None) -> list[Desired]:
         """What every app should be, by environment, org and name."""
         rows = await self._db.fetch(
-            "select environment, org, app, revision, release, replicas, rollout from desired"
+            f"select {_DESIRED} from desired"  # noqa: S608
             " where ($1::text is null or environment = $1) and ($2::text is null or org = $2)"
             " order by environment, org, app",
             environment, org,
@@ -273,7 +288,14 @@ def _facts(raw: msgspec.Raw | None) -> dict[str, Any] | None:
 
 
 def _deployment(row: Record) -> Deployment:
-    return Deployment(**dict(row))
+    given = dict(row)
+    return Deployment(
+        **{
+            **given,
+            "scaling": _scaling(given["scaling"]),
+            "mapping": msgspec.json.decode(given["mapping"], type=dict[str, str]),
+        }
+    )
 
 
 def _desired(row: Record) -> Desired:
@@ -283,4 +305,64 @@ def _desired(row: Record) -> Desired:
         release=row["release"],
         replicas=row["replicas"],
         rollout=row["rollout"],
+        base=row["base"],
+        scaling=_scaling(row["scaling"]),
     )
+
+
+def _scaling(raw: msgspec.Raw | None) -> Scaling | None:
+    return None if raw is None else msgspec.json.decode(raw, type=Scaling)
+
+
+async def record(connection: Connection, wanted: Wanted, now: datetime) -> Deployment:
+    """Record a change with its audit line, and enqueue the work, in the transaction of `connection`."""
+    target = wanted.target
+    place = (target.environment, target.org, target.app)
+    # Two who ask at once take turns, so that their revisions follow each other.
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", str(target))
+    before = await connection.fetchrow(
+        "select revision, release, replicas, base, scaling from desired"
+        " where environment = $1 and org = $2 and app = $3",
+        *place,
+    )
+    row = await connection.fetchrow(
+        "insert into deployment (environment, org, app, revision, kind, release, replicas, status,"  # noqa: S608
+        " requested_by, requested, base, scaling, mapping, strand, promoted_from)"
+        " select $1, $2, $3, coalesce(max(revision), 0) + 1, $4, $5, $6, 'queued', $7, $8, $9, $10, $11, $12, $13"
+        " from deployment where environment = $1 and org = $2 and app = $3"
+        f" returning {_DEPLOYMENT}",
+        *place, wanted.kind, wanted.release, wanted.replicas, wanted.who, now, wanted.base, wanted.scaling,
+        dict(wanted.mapping), wanted.strand, wanted.promoted_from,
+    )  # fmt: skip
+    deployment = _deployment(row)
+    await add_audit(
+        connection,
+        AuditEntry(
+            at=now,
+            who=wanted.who,
+            address=wanted.address,
+            action=wanted.kind,
+            environment=target.environment,
+            org=target.org,
+            app=target.app,
+            before={name: value for name, value in before.items() if value is not None} if before else None,
+            after={"revision": deployment.revision, **wanted.facts()},
+        ),
+    )
+    # A restore that fails again and again must not stand in the way of the change that would mend it.
+    await connection.execute(
+        "update job set finished = $2 where kind = 'restore' and key = $1 and finished is null and attempts > 0",
+        str(target), now,
+    )  # fmt: skip
+    await enqueue(connection, "deployment", str(target), {"deployment": deployment.id})
+    return deployment
+
+
+async def add_audit(queries: Connection | Database, entry: AuditEntry) -> None:
+    """Add a line to the audit log; with a transaction's connection, in it."""
+    await queries.execute(
+        "insert into audit (at, who, address, action, environment, org, app, before, after)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        entry.at, entry.who, entry.address, entry.action, entry.environment, entry.org, entry.app, entry.before,
+        entry.after,
+    )  # fmt: skip
