@@ -1,7 +1,7 @@
 """A platform API as a process of its own, and the databases' migrations.
 
     python -m havn.platform storage     serve one API: its settings, HAVN_HOST, HAVN_PORT, HAVN_DRAIN_SECONDS
-    python -m havn.platform migrate     bring every API's schema up to date
+    python -m havn.platform migrate     bring every API's schema up to date, or those that are named after it
 
 `migrate` reads `HAVN_<API>_DATABASE_URL` of each API, or the file `<api>-database-url`. With
 `HAVN_DATABASE_ADMIN_URL` too, a superuser's address on the same server, it first makes databases, roles and schemas
@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from havn.kit import component, log, migrations, settings
-from havn.platform import APIS
+from havn.platform import APIS, Api
 
 _log = structlog.get_logger("migrate")
 _PAUSE = 1.0
@@ -36,27 +36,28 @@ class MigrateSettings(msgspec.Struct, frozen=True):
 def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
     known = {api.name: api for api in APIS}
-    if list(arguments) == ["migrate"]:
+    verb, named = ("", ()) if not arguments else (arguments[0], arguments[1:])
+    if verb == "migrate" and all(name in known for name in named):
         log.configure(os.environ.get("HAVN_LOG_LEVEL", "INFO"))
-        return asyncio.run(_migrate())
-    if len(arguments) != 1 or arguments[0] not in known:
-        print(f"Say one of: migrate, {', '.join(known)}.", file=sys.stderr)  # noqa: T201
+        return asyncio.run(_migrate([known[name] for name in named] or APIS))
+    if verb not in known or named:
+        print(f"Say `migrate`, or one of: {', '.join(known)}.", file=sys.stderr)  # noqa: T201
         return component.UNUSABLE
-    api = known[arguments[0]]
+    api = known[verb]
     component.run(api.app, title=f"havn {api.name}", ready_path=api.ready_path)
     return 0
 
 
-async def _migrate() -> int:
+async def _migrate(apis: Sequence[Api]) -> int:
     try:
         own = settings.load(MigrateSettings)
-        fields = [(f"{api.name}_database_url", str) for api in APIS]
+        fields = [(f"{api.name}_database_url", str) for api in apis]
         urls = settings.load(msgspec.defstruct("DatabaseUrls", fields, frozen=True))
     except settings.SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return component.UNUSABLE
     until = time.monotonic() + own.database_wait_seconds
-    for api in APIS:
+    for api in apis:
         while True:
             try:
                 applied = await migrations.bring_up(
