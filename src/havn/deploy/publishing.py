@@ -12,7 +12,6 @@ from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
 from havn.clients.storage import StorageClient
 from havn.engines.egress_policy import EgressPolicy
-from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
@@ -25,10 +24,18 @@ class OutboundRules(Protocol):
         ...
 
 
+class TokenSource(Protocol):
+    """Makes platform access tokens."""
+
+    def token(self) -> str:
+        """One that is valid now."""
+        ...
+
+
 class Publisher:
     """Calls one environment's platform as its component `deploy`; `outbound` takes the apps' outbound rules."""
 
-    def __init__(self, http: HttpClient, signer: PlatformTokenSigner, *, outbound: OutboundRules | None = None) -> None:
+    def __init__(self, http: HttpClient, signer: TokenSource, *, outbound: OutboundRules | None = None) -> None:
         self._authentication = AuthenticationClient(http)
         self._authorization = AuthorizationClient(http)
         self._storage = StorageClient(http)

@@ -17,7 +17,9 @@ from havn.clusters.kubernetes.objects import Listing
 from havn.clusters.port import ClusterError
 
 T = TypeVar("T")
-_TIMEOUT = 15.0
+# Short to connect: a server that is away is known to be, and whoever waits behind it goes on.
+_CONNECT_SECONDS = 5.0
+_TIMEOUT = httpx.Timeout(15.0, connect=_CONNECT_SECONDS)
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 
@@ -77,12 +79,30 @@ class Kube:
         except Absent:
             return
 
+    async def read(self, path: str, type_: type[T]) -> T:
+        """What the server answers at an absolute path, such as `/version`. Raises `Absent`, `ClusterError`."""
+        return _decode((await self.answer("GET", path)).content, type_)
+
+    async def post(self, path: str, body: Mapping[str, Any], type_: type[T]) -> T:
+        """What the server answers to a question that is asked by POST at an absolute path."""
+        return _decode((await self.answer("POST", path, content=msgspec.json.encode(body))).content, type_)
+
+    async def answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The server's whole answer at an absolute path, its header fields too."""
+        base, _, last = path.rpartition("/")
+        base, last = (base, last) if base else (path, "")
+        async with (
+            self._speak() as api,
+            api.call_api(method, "", base, url=last, timeout=_TIMEOUT, **options) as answer,
+        ):  # fmt: skip
+            return answer
+
     async def log(self, pod: str, **params: str) -> AsyncGenerator[str, None]:
         """The lines of a pod's log (API parameters of `pods/log`), until it ends. Raises `Absent`."""
         async with self._speak() as api:
             request = api.call_api(
                 "GET", "v1", namespace=self.namespace, url=f"pods/{pod}/log", params=params, stream=True,
-                timeout=httpx.Timeout(_TIMEOUT, read=None),
+                timeout=httpx.Timeout(15.0, connect=_CONNECT_SECONDS, read=None),
             )  # fmt: skip
             async with request as answer:
                 async for line in answer.aiter_lines():

@@ -1,0 +1,123 @@
+"""Before a cluster's first app: whether we may do there what we must, and `charts/cluster` put in by Helm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from havn.clusters.kubernetes import reading
+from havn.clusters.kubernetes.helm import Helm
+from havn.clusters.kubernetes.kube import Kube
+from havn.clusters.kubernetes.objects import Deployment, Event, Pod
+from havn.clusters.port import ClusterError
+
+RELEASE = "havn"
+_UNKNOWN = "havn-unknown"
+_READY_WITHIN = 120.0
+_POLL_SECONDS = 0.5
+
+# What a deployment does in the namespace: verbs by API group and resource.
+_WRITE = ("get", "list", "create", "patch", "update", "delete")
+NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("apps", "deployments"): _WRITE,
+    ("apps", "deployments/scale"): ("patch",),
+    ("", "secrets"): _WRITE,
+    ("", "services"): _WRITE,
+    ("", "serviceaccounts"): _WRITE,
+    ("", "configmaps"): _WRITE,
+    ("", "pods"): ("get", "list", "create", "delete"),
+    ("", "pods/log"): ("get",),
+    ("", "events"): ("list",),
+    ("autoscaling", "horizontalpodautoscalers"): _WRITE,
+    ("policy", "poddisruptionbudgets"): _WRITE,
+    ("networking.k8s.io", "networkpolicies"): _WRITE,
+    ("traefik.io", "ingressroutes"): _WRITE,
+    ("traefik.io", "middlewares"): _WRITE,
+}
+
+
+class _Review(msgspec.Struct, frozen=True):
+    class Status(msgspec.Struct, frozen=True):
+        allowed: bool = False
+
+    status: Status = Status()
+
+
+class Version(msgspec.Struct, frozen=True, rename={"git_version": "gitVersion"}):
+    """What the API server says it is."""
+
+    major: str = ""
+    minor: str = ""
+    git_version: str = ""
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """Major and minor, without what a provider adds to them."""
+        digits = [int("".join(c for c in part if c.isdigit()) or 0) for part in (self.major, self.minor)]
+        return digits[0], digits[1]
+
+
+async def usable(kube: Kube) -> Version:
+    """The server's version, once it is known that we are let in and may do what we must. Raises `ClusterError`."""
+    version = await kube.read("/version", Version)
+    lacking = await lacking_rights(kube)
+    if lacking:
+        raise ClusterError(
+            f"These credentials may not do all that is needed in the namespace {kube.namespace}: "
+            f"{', '.join(lacking[:6])}{' and more' if len(lacking) > 6 else ''}. "
+            "Give them the role of docs/how-to/add-a-cluster.md."
+        )
+    return version
+
+
+async def lacking_rights(kube: Kube) -> list[str]:
+    """What we must be able to do and may not, as `verb resource`."""
+    wanted = [(group, resource, verb) for (group, resource), verbs in NEEDED.items() for verb in verbs]
+    answers = await asyncio.gather(*(may(kube, *each, namespace=kube.namespace) for each in wanted))
+    return [f"{verb} {resource}" for (_, resource, verb), allowed in zip(wanted, answers, strict=True) if not allowed]
+
+
+async def may(kube: Kube, group: str, resource: str, verb: str, *, namespace: str = "") -> bool:
+    """Whether we may do this (SelfSubjectAccessReview); without `namespace`, in all of them."""
+    name, _, subresource = resource.partition("/")
+    attributes = {
+        "group": group, "resource": name, "subresource": subresource, "verb": verb, "namespace": namespace,
+    }  # fmt: skip
+    body = {
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }  # fmt: skip
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    return (await kube.post(path, body, _Review)).status.allowed
+
+
+async def install(kube: Kube, helm: Helm, chart: Path, values: Mapping[str, Any]) -> None:
+    """Install `charts/cluster`, or bring it up to date, and wait until it is ready. Raises `ClusterError`."""
+    await helm.unlock(RELEASE)
+    await helm.upgrade(RELEASE, chart, values)
+    try:
+        async with asyncio.timeout(_READY_WITHIN):
+            while True:
+                deployment = await kube.find("apps/v1", "deployments", _UNKNOWN, Deployment)
+                if deployment is not None and deployment.rolled_out:
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise ClusterError(f"The page for unknown addresses did not become ready: {await _why(kube)}") from None
+
+
+async def uninstall(helm: Helm) -> None:
+    """Take `charts/cluster` away. Raises `ClusterError`."""
+    await helm.uninstall(RELEASE)
+
+
+async def _why(kube: Kube) -> str:
+    for pod in await kube.list("v1", "pods", Pod, labels={"app.kubernetes.io/name": _UNKNOWN}):
+        if reading.state(pod) != "ready":
+            events = await kube.list("v1", "events", Event, fields=f"involvedObject.name={pod.metadata.name}")
+            return reading.why(pod, events, None)
+    return "it has no pod."

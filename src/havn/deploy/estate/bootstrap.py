@@ -1,0 +1,74 @@
+"""The job that makes a new cluster ready for apps: `charts/cluster` by Helm, then a look from outside.
+
+Each step may be repeated, so a job that was cut off begins again. A failure is written beside the cluster; whoever
+adds it once more, with what was wrong put right, begins anew.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from havn.clusters.kubernetes import bootstrap as cluster_bootstrap
+from havn.clusters.port import ClusterError
+from havn.deploy.estate.clusters import EstateClusters, front, merged
+from havn.deploy.estate.model import ClusterRow, EnvironmentRow
+from havn.deploy.estate.store import EstateStore
+from havn.kit.queue import Job
+
+_NO_APP = "havn-no-such-app"
+
+
+class _Which(msgspec.Struct, frozen=True):
+    org: str
+    environment: str
+
+
+def job_key(org: str, environment: str) -> str:
+    """The key of the job: in the group of the cluster's apps, and the name of none."""
+    return f"{environment}/{org}/-bootstrap"
+
+
+class Bootstrap:
+    """Does the jobs `bootstrap`."""
+
+    def __init__(self, store: EstateStore, clusters: EstateClusters) -> None:
+        self._store = store
+        self._clusters = clusters
+
+    async def run(self, job: Job) -> None:
+        """Handle a job."""
+        which = msgspec.json.decode(job.payload, type=_Which)
+        row = await self._store.cluster(which.org, which.environment)
+        environment = await self._store.environment(which.environment)
+        if row is None or environment is None or row.status != "bootstrapping":
+            return
+        try:
+            await self._install(row, environment)
+            looked_at = bool(row.ingress) and await self._answers(row, environment)
+        except ClusterError as error:
+            await self._store.set_cluster(row.org, row.environment, row.version, "failed", reason=str(error)[:2000])
+            return
+        await self._store.set_cluster(row.org, row.environment, row.version, "ready", front=looked_at)
+
+    async def _install(self, row: ClusterRow, environment: EnvironmentRow) -> None:
+        tools = self._clusters.tools
+        if tools.helm is None:
+            raise ClusterError("Helm is not on this machine: install it, or say where it is with HAVN_HELM.")
+        image = await tools.images(environment.registry).base()
+        values = {
+            "org": row.org,
+            "domain": environment.domain,
+            "image": {"repository": image.repository, "digest": image.digest},
+        }
+        async with self._clusters.reach(row) as reached:
+            await cluster_bootstrap.install(
+                reached.kube, reached.helm, tools.charts / "cluster", merged(values, row.base_values)
+            )
+
+    async def _answers(self, row: ClusterRow, environment: EnvironmentRow) -> bool:
+        """Whether we reach the ingress: then each rollout is looked at through it too."""
+        looking = front(row, environment)
+        try:
+            return await looking.leads_nowhere(_NO_APP, known=False) is None
+        finally:
+            await looking.close()

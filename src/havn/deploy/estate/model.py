@@ -1,0 +1,92 @@
+"""Orgs, environments and clusters as the store keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from havn.contracts.estate import Approval, DnsRecord, Scheme
+from havn.deploy.sealing import Sealed
+
+Status = Literal["bootstrapping", "ready", "failed"]
+
+
+class Author(msgspec.Struct, frozen=True):
+    """Who changes something, from where, and when: for the audit log."""
+
+    who: str
+    address: str
+    now: datetime
+
+
+class EnvironmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An environment."""
+
+    name: str
+    type: Literal["test", "production"]
+    scheme: Scheme
+    domain: str
+    platform_url: str
+    approval: Approval
+    settings: Mapping[str, str]
+    app_values: Mapping[str, Any]
+    registry: str
+    deploy_key: Sealed | None
+    version: int
+    changed: datetime
+
+    @property
+    def platform(self) -> str:
+        """Where the control plane reaches the platform."""
+        return self.platform_url or f"{self.scheme}://platform.{self.domain}"
+
+
+class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A cluster."""
+
+    org: str
+    environment: str
+    server: str
+    namespace: str
+    credentials: Sealed
+    ingress: str
+    front: bool
+    app_values: Mapping[str, Any]
+    base_values: Mapping[str, Any]
+    status: Status
+    reason: str | None
+    version: int
+    added: datetime
+    added_by: str
+    apps: int = 0
+
+
+def host(org: str, domain: str) -> str:
+    """The host of an org's apps, without port."""
+    return f"{org}.apps.{domain.partition(':')[0]}"
+
+
+def dns_records(org: str, domain: str, ingress: str) -> list[DnsRecord]:
+    """The records that lead the org's host to the ingress; none while its address is unknown."""
+    if not ingress:
+        return []
+    kind = "AAAA" if ":" in ingress else "A" if ingress.replace(".", "").isdigit() else "CNAME"
+    return [DnsRecord(name=f"{host(org, domain)}.", type=kind, value=ingress if kind != "CNAME" else f"{ingress}.")]
+
+
+def environment_place(name: str) -> str:
+    """What the environment's sealed key belongs to."""
+    return f"environment {name}"
+
+
+def cluster_place(org: str, environment: str) -> str:
+    """What the cluster's sealed credentials belong to."""
+    return f"cluster of {org} in {environment}"
+
+
+def key_place(environment: str, org: str, app: str, rollout: int) -> str:
+    """What an app's sealed access key belongs to."""
+    return f"access key {environment}/{org}/{app}/{rollout}"
