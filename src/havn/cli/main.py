@@ -28,6 +28,7 @@ _COMMANDS = {
     "doctor": ("havn.cli.doctor:doctor", "Find out why the platform does not run here."),
     "policy": ("havn.cli.policy:app", "Test, lint, compare, replay and show app policies."),
     "egress": ("havn.cli.egress:app", "What apps may reach: test a call, see the log, get the missing rules."),
+    "secret": ("havn.cli.secret:app", "Keep apps' secrets: set, list, rotate, remove, change the key."),
     "models": ("havn.cli.models:app", "Generate typed model classes from an app's JSON Schemas."),
     "platform": ("havn.cli.platform_secrets:app", "Make what the platform of an environment is installed with."),
     "cluster": ("havn.cli.cluster:app", "Make and remove Kubernetes clusters on this machine."),

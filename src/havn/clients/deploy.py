@@ -23,6 +23,7 @@ from havn.contracts.deploy import (
     RollbackRequest,
     ScaleRequest,
 )
+from havn.contracts.secrets import RekeyAnswer, RekeyRequest, SecretChange, SecretInfo, SecretRequest
 from havn.kit.http import HttpClient, TransportError
 from havn.kit.problem import Problem
 
@@ -90,6 +91,28 @@ class DeployClient:
         """The newest lines of the audit log."""
         return await self._send("GET", "/audit", list[AuditEntry], org=org, limit=limit)
 
+    async def secrets(self, environment: str, org: str, app: str | None) -> list[SecretInfo]:
+        """The secrets of an org, or those that an app is given; never their values."""
+        return await self._send("GET", _secrets(environment, org, app), list[SecretInfo])
+
+    async def put_secret(
+        self, environment: str, org: str, app: str | None, name: str, request: SecretRequest
+    ) -> SecretChange:
+        """Store a new version of a secret."""
+        path = f"{_secrets(environment, org, app)}/{quote(name, safe='')}"
+        return await self._send("PUT", path, SecretChange, request)
+
+    async def remove_secret(
+        self, environment: str, org: str, app: str | None, name: str, *, rollout: bool
+    ) -> SecretChange:
+        """Take a secret away."""
+        path = f"{_secrets(environment, org, app)}/{quote(name, safe='')}"
+        return await self._send("DELETE", path, SecretChange, rollout="true" if rollout else "false")
+
+    async def rekey_secrets(self, *, new: bool) -> RekeyAnswer:
+        """Seal every stored secret anew; with `new`, with a fresh identity."""
+        return await self._send("POST", "/secrets/rekey", RekeyAnswer, RekeyRequest(new=new))
+
     async def machine(self) -> list[MachinePart]:
         """How the parts of an embedded platform are."""
         return await self._send("GET", "/machine", list[MachinePart])
@@ -138,3 +161,8 @@ class DeployClient:
 
 def _path(environment: str, org: str, app: str) -> str:
     return f"/environments/{quote(environment, safe='')}/apps/{quote(org, safe='')}/{quote(app, safe='')}"
+
+
+def _secrets(environment: str, org: str, app: str | None) -> str:
+    owner = f"orgs/{quote(org, safe='')}" if app is None else f"apps/{quote(org, safe='')}/{quote(app, safe='')}"
+    return f"/environments/{quote(environment, safe='')}/{owner}/secrets"

@@ -46,6 +46,8 @@ async def build(
 ) -> tuple[Starlette, Store]:
     """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
 
+    Secrets are reached at `app.state.vault` by whoever hosts the control plane.
+
     `identities` open what is sealed in the database. `releases` is the folder into which releases are unpacked to be
     read. `extra` are rows of the table of routes for whoever hosts the control plane.
     """
@@ -93,4 +95,6 @@ async def build(
         *secrets_api.endpoints(),
         *extra,
     ]
-    return create_app(routes(table, access), name="deploy", lifespan=lifespan), store
+    app = create_app(routes(table, access), name="deploy", lifespan=lifespan)
+    app.state.vault = vault
+    return app, store

@@ -21,6 +21,7 @@ from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.release.model import ReleaseError
 from havn.deploy.release.open import APP, DEPENDENCIES, unpack
+from havn.deploy.secrets.vault import Vault
 from havn.deploy.store import Store
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import system_clock
@@ -118,6 +119,7 @@ class Console:
             extra=extra,
         )
         self._store = store
+        self.vault: Vault = app.state.vault
         self._overview = Overview(store, environments, self._clusters)
         wanted = await store.all_desired()
         await asyncio.to_thread(_forget_others, self._state.releases, {each.release for each in wanted})

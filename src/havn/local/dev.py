@@ -25,6 +25,7 @@ from havn.appfolder.ids import AppId
 from havn.contracts.deploy import DevEvent, DevRequest
 from havn.deploy.endpoints import Endpoint, body, in_body
 from havn.deploy.publishing import Publisher
+from havn.deploy.secrets.vault import SealError, Vault
 from havn.deploy.store import Store, Target
 from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit.http import HttpClient
@@ -53,6 +54,7 @@ class DevSessions:
         publisher: Publisher,
         keyring: LocalKeyring,
         store: Callable[[], Store],
+        vault: Callable[[], Vault],
         environ: Mapping[str, str],
         run: Path,
     ) -> None:
@@ -61,6 +63,7 @@ class DevSessions:
         self._publisher = publisher
         self._keyring = keyring
         self._store = store
+        self._vault = vault
         self._environ = environ
         self._run = run
         self._open: dict[AppId, asyncio.Task[None]] = {}
@@ -118,8 +121,15 @@ class DevSessions:
         began = time.perf_counter()
         secrets = self._run / "dev" / str(id_)
         key = await self._keyring.access_key(environment.NAME, id_.org, id_.app, _ROLLOUT)
-        write_folder(secrets, {"platform-access-key": key})
-        app = _App(folder, id_, secrets, self._addresses, self._environ, self._run, tell, self._reroute)
+        try:
+            given = await self._vault().current(Target(environment.NAME, id_.org, id_.app))
+        except SealError as error:
+            tell("error", str(error))
+            return
+        write_folder(secrets, {**given.files, "platform-access-key": key})
+        variables = {name: given.files[file] for name, file in given.variables.items()}
+        environ = {**self._environ, **variables}
+        app = _App(folder, id_, secrets, self._addresses, environ, self._run, tell, self._reroute)
         try:
             await self._publisher.admit(id_.org, id_.app, key)
             # The process starts meanwhile; it asks nothing of the platform before its first request.

@@ -182,6 +182,7 @@ class LocalPlatform:
             publisher=self.console.publisher,
             keyring=self.keyring,
             store=lambda: self.console.store,
+            vault=lambda: self.console.vault,
             environ=self._environ,
             run=state.run,
         )
