@@ -8,6 +8,7 @@ import pytest
 
 from havn.contracts.authorization import AttributePair, Change, PolicyFacts, SubjectFacts, SubjectRef
 from havn.guard.facts import FactCache
+from havn.kit.problem import Problem
 
 POLICY = (
     b'<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="p" Version="1.0" RuleCombiningAlgId='
@@ -119,3 +120,26 @@ async def test_an_app_without_a_policy_is_asked_about_again(cache, source) -> No
     assert await cache.policy("ttd", "none") is None
     assert await cache.policy("ttd", "none") is None
     assert source.policies == 2
+
+
+async def test_a_snapshot_that_lags_waits_and_then_says_so(cache, source) -> None:
+    cache.apply(Change("all", version=5))
+    await cache.at_least(5)
+    with pytest.raises(Problem) as behind:
+        await cache.at_least(6, seconds=0.01)
+    assert (behind.value.status, behind.value.code) == (503, "snapshot_behind")
+    waiting = asyncio.create_task(cache.at_least(7))
+    await asyncio.sleep(0)
+    cache.apply(Change("policy", "ttd", "permit", version=6))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cache.apply(Change("alive", version=7))
+    await waiting
+    # Where nothing is heard nothing is remembered either: what decides is fetched, and so is new enough.
+    source.is_fresh = False
+    await cache.at_least(8, seconds=0.01)
+    # A database that was put back counts from where it stands.
+    source.is_fresh = True
+    cache.apply(Change("all", version=3))
+    with pytest.raises(Problem):
+        await cache.at_least(5, seconds=0.01)

@@ -12,6 +12,8 @@ class Credentials(msgspec.Struct, frozen=True):
     platform_token: str | None = None
     lock_token: str | None = None
     """Shows storage that the caller holds the instance's lock."""
+    at_least: int | None = None
+    """The version of access rights that must have arrived before anything is decided."""
 
     def headers(self) -> dict[str, str]:
         """The request headers that carry the tokens."""
@@ -22,6 +24,8 @@ class Credentials(msgspec.Struct, frozen=True):
             sent["PlatformAccessToken"] = self.platform_token
         if self.lock_token is not None:
             sent["Altinn-Storage-Lock-Token"] = self.lock_token
+        if self.at_least is not None:
+            sent["X-Authz-Version"] = str(self.at_least)
         return sent
 
     def __repr__(self) -> str:

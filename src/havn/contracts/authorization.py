@@ -42,6 +42,8 @@ MINIMUM_LEVEL = "urn:altinn:minimum-authenticationlevel"
 MINIMUM_LEVEL_ORG = "urn:altinn:minimum-authenticationlevel-org"
 
 FAULT_HEADER = "X-Authz-Fault"
+VERSION_HEADER = "X-Authz-Version"
+"""In an answer to a write: the version of the state that holds it. In a question: decide on none older than this."""
 MAX_SUB_REQUESTS = 5000
 
 
@@ -242,12 +244,14 @@ class Change(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     """One line of the event stream: what must no longer be believed.
 
     `policy` names an app; `facts` names a party whose relations changed; `all` means everything; `alive` nothing.
+    Whoever has taken in a line with `version` knows of every change up to that version of the state.
     """
 
     kind: Literal["policy", "facts", "all", "alive"]
     org: str | None = None
     app: str | None = None
     party_id: int | None = None
+    version: int | None = None
 
 
 # --- Policies -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ one. When it would not, nothing remembered is used and nothing is remembered: no
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +15,10 @@ from typing import Generic, Protocol, TypeVar
 from havn.contracts.authorization import AccessLimit, Change, PolicyFacts, SubjectFacts, SubjectRef
 from havn.guard.evaluation import AppPolicy
 from havn.kit.clock import Clock
+from havn.kit.problem import Problem
 
+BEHIND = "snapshot_behind"
+"""Code of the problem when a version was demanded that has not arrived."""
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -22,6 +26,8 @@ MAX_POLICIES = 2_000
 MAX_SUBJECT_FACTS = 50_000
 MAX_PARTIES = 1_000
 """Parties asked about in one call."""
+WAIT_SECONDS = 2.0
+"""How long a decision waits for a change that its asker knows of and this process has not heard of yet."""
 
 
 class FactSource(Protocol):
@@ -91,6 +97,34 @@ class FactCache:
         self._compiled: _Kept[tuple[str, str, str, int, AccessLimit | None], AppPolicy] = _Kept(MAX_POLICIES)
         # Grows with every change heard: what was fetched across a change is used once and not remembered.
         self._epoch = 0
+        # Every change up to this version of the state has been heard.
+        self._version = 0
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+
+    async def at_least(self, version: int, *, seconds: float = WAIT_SECONDS) -> None:
+        """Return once everything up to `version` of the state has been heard, so that nothing older is used.
+
+        503 `Problem` with the code `snapshot_behind` when that takes longer than `seconds`. While nothing is heard,
+        nothing is remembered either: what decides is then fetched, and so is newer than any version that was told.
+        """
+        if version <= self._version:
+            return
+        waiter = (version, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait_for(waiter[1], seconds)
+        except TimeoutError:
+            if not self._freshness.fresh():
+                return
+            raise Problem(
+                503,
+                "A change that this must rest on has not arrived here yet. Try again in a moment.",
+                code=BEHIND,
+                headers={"Retry-After": "2"},
+                atLeast=version,
+            ) from None
+        finally:
+            self._waiters.remove(waiter)
 
     async def policy(self, org: str, app: str) -> AppPolicy | None:
         """The policy in force for an app, compiled; None when it has none."""
@@ -137,8 +171,18 @@ class FactCache:
 
     def apply(self, change: Change) -> None:
         """Forget what `change` makes doubtful."""
-        if change.kind == "alive":
-            return
+        if change.kind != "alive":
+            self._forget(change)
+        if change.kind == "all":
+            # A new beginning: after a database was put back, the number may be smaller than before.
+            self._version = change.version or 0
+        elif change.version is not None:
+            self._version = max(self._version, change.version)
+        for version, waiter in self._waiters:
+            if version <= self._version and not waiter.done():
+                waiter.set_result(None)
+
+    def _forget(self, change: Change) -> None:
         self._epoch += 1
         if change.kind == "policy":
             self._policies.drop(lambda key, _: key == (change.org, change.app))

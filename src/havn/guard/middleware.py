@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from havn.contracts.authorization import VERSION_HEADER
 from havn.guard.principal import ANONYMOUS, Principal
 from havn.guard.tokens import TokenVerifier, unauthorized
 from havn.kit.problem import Problem
@@ -19,6 +22,7 @@ class Authentication:
 
     A wrong bearer token is 401 and never falls back to the cookie. A wrong or expired cookie makes the caller
     anonymous, so that pages can send a person to sign-in. When keys cannot be fetched the answer is 503.
+    A caller who sends `X-Authz-Version` is decided about on access rights no older than that.
     """
 
     def __init__(self, app: ASGIApp, verifier: TokenVerifier, cookie: str = COOKIE) -> None:
@@ -32,7 +36,9 @@ class Authentication:
             await self.app(scope, receive, send)
             return
         try:
-            scope[_KEY], scope[_FROM_COOKIE] = await self._caller(Request(scope))
+            found, scope[_FROM_COOKIE] = await self._caller(Request(scope))
+            known = demanded_version(Headers(scope=scope))
+            scope[_KEY] = found if known is None else msgspec.structs.replace(found, at_least=known)
         except Problem as problem:
             await problem.response()(scope, receive, send)
             return
@@ -54,6 +60,16 @@ class Authentication:
             if problem.status == 401:
                 return ANONYMOUS, False
             raise
+
+
+def demanded_version(headers: Headers) -> int | None:
+    """The version of access rights that a request demands at least; 400 `Problem` when it is none."""
+    text = headers.get(VERSION_HEADER)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Problem(400, f"{VERSION_HEADER} must be a number that a write was answered with.", code="invalid_version")
+    return int(text)
 
 
 def principal(request: Request) -> Principal:

@@ -30,7 +30,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` NONE with a token: a valid token that names no person, organisation or system, such as a tool's.
     `auth_level` is 0 to 4, 0 when the token does not say. `org` is a service owner's code, `org_number` nine digits.
-    `audience_org` is the owner whose apps the token is for, None when it is for the platform.
+    `audience_org` is the owner whose apps the token is for, None when it is for the platform. `at_least` is the
+    version of access rights that the caller knows of: nothing older may decide about this request.
     """
 
     kind: Kind
@@ -48,6 +49,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     username: str | None = None
     claims: dict[str, Any] = msgspec.field(default_factory=dict)
     token: str | None = None
+    at_least: int | None = None
 
     @property
     def authenticated(self) -> bool:

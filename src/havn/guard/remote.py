@@ -8,11 +8,14 @@ from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
 from havn.contracts import authorization as contract
 from havn.guard import xacml
+from havn.guard.facts import BEHIND
 from havn.guard.pep import Outcome, Resource
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.guard.principal import Principal
 from havn.kit.problem import Problem
 
+# What concerns the version that the caller itself demanded is told as it is.
+_TOLD = frozenset({BEHIND, "version_not_made"})
 _INCLUDED = frozenset({contract.ACTION_ID, contract.INSTANCE_ID})
 
 
@@ -55,8 +58,11 @@ class RemoteDecisionPoint:
             ),
         )
         try:
-            answer = await self._client.decide(request, Credentials(platform_token=self._signer.token()))
+            credentials = Credentials(platform_token=self._signer.token(), at_least=principal.at_least)
+            answer = await self._client.decide(request, credentials)
         except Problem as problem:
+            if problem.code in _TOLD:
+                raise
             raise unavailable() from problem
         if len(answer.response) != len(resources) * len(actions):
             raise unavailable()

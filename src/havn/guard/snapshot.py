@@ -41,7 +41,9 @@ class SnapshotDecisionPoint:
     async def outcomes(
         self, principal: Principal, resources: Sequence[Resource], actions: Sequence[str]
     ) -> list[dict[str, Outcome]]:
-        """As `DecisionPoint.outcomes`."""
+        """As `DecisionPoint.outcomes`; 503 `snapshot_behind` when what the caller knows of has not arrived here."""
+        if principal.at_least is not None:
+            await self._facts.at_least(principal.at_least)
         try:
             return await self._outcomes(principal, resources, actions)
         except Problem as problem:

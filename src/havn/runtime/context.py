@@ -83,4 +83,5 @@ class AppContext(msgspec.Struct, frozen=True):
         from havn.clients.credentials import Credentials
         from havn.runtime.actor import Actor
 
-        return Actor(principal, language, Credentials(principal.token, self.signer.token()))
+        credentials = Credentials(principal.token, self.signer.token(), at_least=principal.at_least)
+        return Actor(principal, language, credentials)

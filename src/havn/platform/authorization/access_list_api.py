@@ -17,6 +17,7 @@ from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authorization.access_lists import AccessLists, told
 from havn.platform.authorization.askers import PLATFORM
+from havn.platform.authorization.freshness import Stamp
 from havn.platform.authorization.store.access_lists import Connected, StoredList
 
 READ = ("altinn:resourceregistry/access-list.read", "altinn:resourceregistry/access-list.write")
@@ -55,8 +56,8 @@ class AccessListApi:
         self._lists = lists
         self._components = components
 
-    def routes(self, base: str, registry: str) -> list[Route]:
-        """The route table: the question under `base`, the lists under `registry`."""
+    def routes(self, base: str, registry: str, stamp: Stamp) -> list[Route]:
+        """The question under `base`, the lists under `registry`; `stamp` has writes tell their version."""
         all_, one = f"{registry}/access-lists/{{owner}}", f"{registry}/access-lists/{{owner}}/{{identifier}}"
         limit = f"{registry}/resource/{{resource}}/access-list-mode"
         return [
@@ -65,14 +66,14 @@ class AccessListApi:
             Route(f"{registry}/access-lists/get-by-member", self.by_member, methods=["GET"]),
             Route(all_, self.all, methods=["GET"]),
             Route(one, self.one, methods=["GET"]),
-            Route(one, self.put, methods=["PUT"]),
-            Route(one, self.delete, methods=["DELETE"]),
+            Route(one, stamp(self.put), methods=["PUT"]),
+            Route(one, stamp(self.delete), methods=["DELETE"]),
             Route(f"{one}/members", self.members, methods=["GET"]),
-            Route(f"{one}/members", self.change_members, methods=["POST", "PUT", "DELETE"]),
+            Route(f"{one}/members", stamp(self.change_members), methods=["POST", "PUT", "DELETE"]),
             Route(f"{one}/resource-connections", self.connections, methods=["GET"]),
-            Route(f"{one}/resource-connections/{{resource}}", self.connect, methods=["PUT"]),
-            Route(f"{one}/resource-connections/{{resource}}", self.disconnect, methods=["DELETE"]),
-            Route(limit, self.limit, methods=["PUT"]),
+            Route(f"{one}/resource-connections/{{resource}}", stamp(self.connect), methods=["PUT"]),
+            Route(f"{one}/resource-connections/{{resource}}", stamp(self.disconnect), methods=["DELETE"]),
+            Route(limit, stamp(self.limit), methods=["PUT"]),
         ]
 
     async def authorize(self, request: Request) -> Response:

@@ -33,6 +33,7 @@ from havn.platform.authorization.delegation_api import DelegationApi
 from havn.platform.authorization.delegation_rule_api import DelegationRuleApi
 from havn.platform.authorization.delegation_rules import DelegationRules
 from havn.platform.authorization.delegations import Delegations
+from havn.platform.authorization.freshness import AtLeast, Versions
 from havn.platform.authorization.instance_delegation_api import InstanceDelegationApi
 from havn.platform.authorization.instances import InstanceLookup
 from havn.platform.authorization.log_api import LogApi, Retention
@@ -79,6 +80,8 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     source = LocalFacts(stores.policies, information)
     facts = FactCache(source, hub, clock=clock)
     hub.listen(facts.apply)
+    versions = Versions(stores.versions, facts)
+    stamp = versions.stamped
     log = DecisionLog(
         stores.decisions,
         Pseudonyms.from_secrets(settings.authorization_pseudonym_key, settings.platform_access_key),
@@ -137,20 +140,20 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *DecisionApi(decisions, source, hub, log, components, clock=clock).routes(BASE),
             *PolicyApi(
                 administration, stores.policies, Replay(stores.decisions, administration, clock=clock), components
-            ).routes(BASE),
+            ).routes(BASE, stamp),
             # Callers write the folder in either case.
-            *rule_api.routes(f"{BASE}/Delegations"),
-            *rule_api.routes(f"{BASE}/delegations"),
-            *DelegationApi(delegations).routes(BASE),
-            *instance_api.routes(f"{BASE}/app"),
-            *instance_api.routes("/accessmanagement/api/v1/app"),
+            *rule_api.routes(f"{BASE}/Delegations", stamp),
+            *rule_api.routes(f"{BASE}/delegations", stamp),
+            *DelegationApi(delegations).routes(BASE, stamp),
+            *instance_api.routes(f"{BASE}/app", stamp),
+            *instance_api.routes("/accessmanagement/api/v1/app", stamp),
             *RightsApi(decisions, administration, components, clock=clock).routes(BASE),
             *RegistryApi(administration, components).routes(REGISTRY),
-            *AccessListApi(access_lists, components).routes(BASE, REGISTRY),
+            *AccessListApi(access_lists, components).routes(BASE, REGISTRY, stamp),
             *PartyApi(information, facts).routes(BASE),
             *LogApi(stores.decisions, log, components, retention).routes(BASE),
         ],
         name=COMPONENT,
         lifespan=lifespan,
-        middleware=[Middleware(Authentication, verifier=callers.users)],
+        middleware=[Middleware(Authentication, verifier=callers.users), Middleware(AtLeast, versions=versions)],
     )

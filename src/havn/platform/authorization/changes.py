@@ -22,8 +22,6 @@ LEASE_SECONDS = 1.0
 _BACKLOG = 1000
 _log = structlog.get_logger("authorization")
 
-ALIVE = Change("alive")
-EVERYTHING = Change("all")
 ROLES = Change("facts")
 
 
@@ -48,7 +46,8 @@ class ChangeHub:
         self._listeners: list[Callable[[Change], None]] = []
         self._subscribers: set[asyncio.Queue[Change]] = set()
         self._proven: float | None = None
-        self._version: int | None = None
+        self._roles_version: int | None = None
+        self._state_version = 0
         self._away = False
 
     def fresh(self) -> bool:
@@ -85,6 +84,8 @@ class ChangeHub:
 
     def tell(self, change: Change) -> None:
         """Pass a change on to this process and to every subscriber."""
+        if change.version is not None:
+            self._state_version = change.version
         for heard in self._listeners:
             heard(change)
         for queue in list(self._subscribers):
@@ -98,7 +99,7 @@ class ChangeHub:
             try:
                 async with listening(self._url, self.tell) as listener:
                     # Whatever was said while nobody listened is lost.
-                    self.tell(EVERYTHING)
+                    self.tell(Change("all", version=await listener.version()))
                     while True:
                         begun = self._monotonic()
                         await listener.prove()
@@ -109,7 +110,7 @@ class ChangeHub:
                         else:
                             self._away = False
                             self._proven = begun
-                            self.tell(ALIVE)
+                            self.tell(Change("alive", version=self._state_version))
                         await asyncio.sleep(self._poll_seconds)
             except OSError as error:
                 self._note_away(str(error))
@@ -121,7 +122,7 @@ class ChangeHub:
         self._away = True
 
     async def _ask_roles(self) -> None:
-        version = await self._role_version(self._version or 0)
-        if self._version is not None and version != self._version:
+        version = await self._role_version(self._roles_version or 0)
+        if self._roles_version is not None and version != self._roles_version:
             self.tell(ROLES)
-        self._version = version
+        self._roles_version = version

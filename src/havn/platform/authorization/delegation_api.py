@@ -12,6 +12,7 @@ from havn.guard.principal import PORTAL_SCOPE, Kind, Principal
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authorization.delegations import Delegations
+from havn.platform.authorization.freshness import Stamp
 
 _MINIMUM_LEVEL = 2
 READ_SCOPES = (PORTAL_SCOPE, "altinn:accessmanagement/enduser:delegation.read", "altinn:accessmanagement/delegations")
@@ -24,13 +25,13 @@ class DelegationApi:
     def __init__(self, delegations: Delegations) -> None:
         self._delegations = delegations
 
-    def routes(self, base: str) -> list[Route]:
-        """The route table, under `base`."""
+    def routes(self, base: str, stamp: Stamp) -> list[Route]:
+        """The route table, under `base`; `stamp` has writes tell their version."""
         return [
-            Route(f"{base}/delegations", self.give, methods=["POST"]),
+            Route(f"{base}/delegations", stamp(self.give), methods=["POST"]),
             Route(f"{base}/delegations", self.search, methods=["GET"]),
             Route(f"{base}/delegations/{{id}}", self.one, methods=["GET"]),
-            Route(f"{base}/delegations/{{id}}", self.revoke, methods=["DELETE"]),
+            Route(f"{base}/delegations/{{id}}", stamp(self.revoke), methods=["DELETE"]),
         ]
 
     async def give(self, request: Request) -> Response:

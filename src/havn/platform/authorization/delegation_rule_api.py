@@ -11,6 +11,7 @@ from havn.guard.middleware import require_principal
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authorization.delegation_rules import DelegationRules
+from havn.platform.authorization.freshness import Stamp
 
 PORTAL = "sbl.authorization"
 
@@ -21,13 +22,13 @@ class DelegationRuleApi:
     def __init__(self, rules: DelegationRules) -> None:
         self._rules = rules
 
-    def routes(self, base: str) -> list[Route]:
-        """The route table, under `base`."""
+    def routes(self, base: str, stamp: Stamp) -> list[Route]:
+        """The route table, under `base`; `stamp` has writes tell their version."""
         return [
-            Route(f"{base}/AddRules", self.add, methods=["POST"]),
+            Route(f"{base}/AddRules", stamp(self.add), methods=["POST"]),
             Route(f"{base}/GetRules", self.find, methods=["POST"]),
-            Route(f"{base}/DeleteRules", self.delete, methods=["POST"]),
-            Route(f"{base}/DeletePolicy", self.delete_policy, methods=["POST"]),
+            Route(f"{base}/DeleteRules", stamp(self.delete), methods=["POST"]),
+            Route(f"{base}/DeletePolicy", stamp(self.delete_policy), methods=["POST"]),
             Route(f"{base}/delegationchangeevents/replay", self.replay, methods=["POST"]),
         ]
 

@@ -23,6 +23,7 @@ from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authorization.delegations import check_right
+from havn.platform.authorization.freshness import Stamp
 from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.policies import PolicyAdministration
 from havn.platform.authorization.store.delegations import DelegationStore
@@ -90,15 +91,15 @@ class InstanceDelegationApi:
         self._components = components
         self._clock = clock
 
-    def routes(self, base: str) -> list[Route]:
-        """The route table, under `base`."""
+    def routes(self, base: str, stamp: Stamp) -> list[Route]:
+        """The route table, under `base`; `stamp` has writes tell their version."""
         tail = "resource/{resource}/instance/{instance:path}"
         return [
             Route(f"{base}/delegationcheck/{tail}", self.check, methods=["GET"]),
-            Route(f"{base}/delegations/{tail}", self.give, methods=["POST"]),
+            Route(f"{base}/delegations/{tail}", stamp(self.give), methods=["POST"]),
             Route(f"{base}/delegations/{tail}", self.list_, methods=["GET"]),
-            Route(f"{base}/delegationrevoke/{tail}", self.revoke, methods=["POST"]),
-            Route(f"{base}/delegationrevoke/{tail}", self.revoke_all, methods=["DELETE"]),
+            Route(f"{base}/delegationrevoke/{tail}", stamp(self.revoke), methods=["POST"]),
+            Route(f"{base}/delegationrevoke/{tail}", stamp(self.revoke_all), methods=["DELETE"]),
         ]
 
     async def check(self, request: Request) -> Response:

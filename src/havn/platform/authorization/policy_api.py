@@ -17,6 +17,7 @@ from havn.guard.platform_token import PlatformTokenVerifier
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_body, read_json
 from havn.platform.authorization.askers import asker, may_publish, may_read_org
+from havn.platform.authorization.freshness import Stamp
 from havn.platform.authorization.policies import (
     MAX_BYTES,
     AppPolicies,
@@ -48,20 +49,20 @@ class PolicyApi:
         self._replay = replay
         self._components = components
 
-    def routes(self, base: str) -> list[Route]:
-        """The route table, under `base`."""
+    def routes(self, base: str, stamp: Stamp) -> list[Route]:
+        """The route table, under `base`; `stamp` has writes tell their version."""
         one = f"{base}/policies/{{org}}/{{app}}"
         return [
-            Route(f"{base}/policies", self.publish_as_designer, methods=["POST"]),
+            Route(f"{base}/policies", stamp(self.publish_as_designer), methods=["POST"]),
             Route(f"{base}/policies/GetPolicies", self.get_policies, methods=["POST"]),
             Route(f"{base}/policies/roleswithaccess/{{org}}/{{app}}", self.roles_with_access, methods=["GET"]),
             Route(f"{one}/versions", self.versions, methods=["GET"]),
             Route(f"{one}/versions/{{version:int}}", self.version, methods=["GET"]),
-            Route(f"{one}/versions/{{version:int}}/activate", self.activate, methods=["POST"]),
+            Route(f"{one}/versions/{{version:int}}/activate", stamp(self.activate), methods=["POST"]),
             Route(f"{one}/history", self.history, methods=["GET"]),
             Route(f"{one}/lint", self.lint, methods=["POST"]),
             Route(f"{one}/dry-run", self.dry_run, methods=["POST"]),
-            Route(one, self.publish, methods=["PUT"]),
+            Route(one, stamp(self.publish), methods=["PUT"]),
             Route(one, self.in_force, methods=["GET"]),
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from havn.kit.db import Database
 from havn.platform.authorization.store.access_lists import AccessListStore
+from havn.platform.authorization.store.changes import VersionStore
 from havn.platform.authorization.store.decisions import DecisionStore
 from havn.platform.authorization.store.delegations import DelegationStore
 from havn.platform.authorization.store.policies import PolicyStore
@@ -18,6 +19,7 @@ class Stores:
         self.delegations = DelegationStore(database)
         self.access_lists = AccessListStore(database)
         self.decisions = DecisionStore(database)
+        self.versions = VersionStore(database)
 
     @classmethod
     async def open(cls, url: str) -> Stores:

@@ -8,9 +8,20 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from havn.contracts.authorization import Change
-from havn.kit.db import Connection, connect
+from havn.kit.db import Connection, Database, connect
 
 _CHANNEL = "authorization_change"
+
+
+class VersionStore:
+    """Tells the version of the whole state: it grows with every change, in the order in which they commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def current(self) -> int:
+        """The version now, which holds everything committed so far."""
+        return int(await self._database.fetchval("select version from state"))
 
 
 class Listener:
@@ -23,6 +34,13 @@ class Listener:
         """Return once everything announced so far has been heard; raises OSError when the connection is gone."""
         try:
             await self._connection.execute("select 1", timeout=1)
+        except Exception as error:
+            raise OSError("the change channel is gone") from error
+
+    async def version(self) -> int:
+        """The version of the state now; raises OSError when the connection is gone."""
+        try:
+            return int(await self._connection.fetchval('select version from "authorization".state', timeout=1))
         except Exception as error:
             raise OSError("the change channel is gone") from error
 
