@@ -23,17 +23,19 @@ from havn.contracts.deploy import (
     RollbackRequest,
     ScaleRequest,
 )
-from havn.deploy.endpoints import BASE, Endpoint, any_org, body, caller, in_body
+from havn.contracts.promotion import Approval
+from havn.deploy.endpoints import Endpoint, any_org, body, caller, in_body
 from havn.deploy.environments import Environments
 from havn.deploy.overview import Overview
+from havn.deploy.promotion.api import answer
+from havn.deploy.promotion.gate import Gate
 from havn.deploy.registry.model import is_digest
+from havn.deploy.replicas import check_replicas, check_scaling
 from havn.deploy.store import Store, Target, Wanted
 from havn.deploy.story import Changes
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.web import json_response
-
-_MAX_REPLICAS = 20
 
 
 class Api:
@@ -46,6 +48,7 @@ class Api:
         environments: Environments,
         clusters: Clusters,
         changes: Changes,
+        gate: Gate,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -53,6 +56,7 @@ class Api:
         self._clusters = clusters
         self._overview = Overview(store, environments, clusters)
         self._changes = changes
+        self._gate = gate
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
@@ -70,14 +74,15 @@ class Api:
             Endpoint(method="GET", path="/apps", handler=self._list_apps, role="look", org=any_org,
                      answer=list[AppInfo], query=filters),
             Endpoint(method="POST", path="/deployments", handler=self._deploy, role="deploy", org=in_body,
-                     body=DeployRequest, answer=Deployment, status=202),
+                     body=DeployRequest, answer=Deployment | Approval, status=202),
             Endpoint(method="GET", path="/deployments/{number:int}", handler=self._deployment, role="look",
                      org=self._org_of_deployment, answer=DeploymentProgress, query=wait),
             Endpoint(method="GET", path="/releases/{org}/{app}", handler=self._releases, role="look",
                      answer=list[ReleaseInfo]),
             Endpoint(method="GET", path="/audit", handler=self._audit, role="look", org=any_org,
                      answer=list[AuditEntry], query={"org": "only this org", "limit": "how many, at most 1000"}),
-            Endpoint(method="GET", path=app, handler=self._app, role="look", answer=AppInfo),
+            Endpoint(method="GET", path=app, handler=self._app, role="look", answer=AppInfo,
+                     query={"drift": "`true`: with what somebody has changed by hand"}),
             Endpoint(method="DELETE", path=app, handler=self._undeploy, role="deploy", answer=Deployment, status=202),
             Endpoint(method="POST", path=f"{app}/scale", handler=self._scale, role="deploy", body=ScaleRequest,
                      answer=Deployment, status=202),
@@ -127,13 +132,23 @@ class Api:
         if replicas is None:
             desired = await self._store.desired(target)
             replicas = desired.replicas if desired is not None else 1
-        return await self._request(request, target, "deploy", asked.release, replicas)
+        return await self._request(
+            request, target, "deploy", asked.release, replicas, mapping=asked.mapping, strand=asked.strand
+        )
 
     async def _scale(self, request: Request) -> Response:
-        """Ask for another number of replicas; 0 stops the app but keeps it deployed."""
-        target = _target(request)
+        """Ask for another number of replicas, or bounds for it; 0 stops the app but keeps it deployed."""
+        target, asked = _target(request), body(request, ScaleRequest)
         desired = await self._deployed(target)
-        return await self._request(request, target, "scale", desired.release, body(request, ScaleRequest).replicas)
+        if (asked.replicas is None) == (asked.scaling is None):
+            raise Problem(400, "Say how many replicas, or between which bounds.", code="invalid_replicas")
+        if asked.scaling is not None:
+            check_scaling(asked.scaling)
+        replicas = asked.replicas if asked.scaling is None else asked.scaling.minimum
+        assert replicas is not None
+        return await self._request(
+            request, target, "scale", desired.release, replicas, base=desired.base, scaling=asked.scaling
+        )
 
     async def _undeploy(self, request: Request) -> Response:
         """Ask for an app to be stopped and taken away; its data stay."""
@@ -143,7 +158,8 @@ class Api:
 
     async def _rollback(self, request: Request) -> Response:
         """Ask for the release of an earlier revision, or of the last different one."""
-        revision = body(request, RollbackRequest).revision
+        asked = body(request, RollbackRequest)
+        revision = asked.revision
         target = _target(request)
         desired = await self._deployed(target)
         if revision is not None:
@@ -161,20 +177,26 @@ class Api:
             wanted = next(ran, None)
             if wanted is None:
                 raise Problem(409, "No other release ran here before.", code="nothing_to_roll_back_to")
-        return await self._request(request, target, "rollback", wanted.release, desired.replicas)
+        return await self._request(
+            request, target, "rollback", wanted.release, desired.replicas, base=wanted.base, mapping=asked.mapping,
+            strand=asked.strand,
+        )  # fmt: skip
 
     async def _request(
-        self, request: Request, target: Target, kind: Any, release: str | None, replicas: int
+        self, request: Request, target: Target, kind: Any, release: str | None, replicas: int, **more: Any
     ) -> Response:
         operator = caller(request)
-        if not 0 <= replicas <= _MAX_REPLICAS:
-            raise Problem(400, f"There may be 0 to {_MAX_REPLICAS} replicas.", code="invalid_replicas")
+        check_replicas(replicas)
         wanted = Wanted(
-            target=target, kind=kind, release=release, replicas=replicas, who=operator.name, address=operator.address
+            target=target,
+            kind=kind,
+            release=release,
+            replicas=replicas,
+            who=operator.name,
+            address=operator.address,
+            **more,
         )
-        deployment = await self._store.request(wanted, self._clock())
-        location = f"{BASE}/deployments/{deployment.id}"
-        return json_response(deployment, 202, {"location": location})
+        return answer(await self._gate.ask(wanted, operator))
 
     async def _deployment(self, request: Request) -> Response:
         """A deployment with its events after `after`; `wait` seconds until there are any, or it has ended."""
@@ -192,7 +214,7 @@ class Api:
 
     async def _app(self, request: Request) -> Response:
         """One app: what was asked for, and what the cluster says."""
-        info = await self._overview.app(_target(request))
+        info = await self._overview.app(_target(request), drift=request.query_params.get("drift") == "true")
         if info is None:
             raise _not_deployed(_target(request))
         return json_response(info)

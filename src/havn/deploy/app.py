@@ -12,13 +12,19 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from havn.clusters.port import Clusters
+from havn.clusters.port import Clusters, silent
 from havn.deploy.access import Access
 from havn.deploy.api import Api
 from havn.deploy.endpoints import Endpoint, routes
 from havn.deploy.environments import Environments, Keyring
+from havn.deploy.folders import Folders
+from havn.deploy.inspection_api import InspectionApi
+from havn.deploy.plan import Plan
+from havn.deploy.promotion.api import PromotionApi
+from havn.deploy.promotion.gate import Gate
+from havn.deploy.promotion.store import Approvals
 from havn.deploy.registry import Registry
-from havn.deploy.rollout import Rollout
+from havn.deploy.rollout import Reached, Rollout
 from havn.deploy.sealing import Identities, Sealer
 from havn.deploy.secrets.api import SecretsApi
 from havn.deploy.secrets.redeploy import Redeploy
@@ -43,18 +49,24 @@ async def build(
     identities: Identities,
     clock: Clock = system_clock,
     extra: Sequence[Endpoint] = (),
+    reached: Reached = silent,
 ) -> tuple[Starlette, Store]:
     """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
 
     Secrets are reached at `app.state.vault` by whoever hosts the control plane.
 
     `identities` open what is sealed in the database. `releases` is the folder into which releases are unpacked to be
-    read. `extra` are rows of the table of routes for whoever hosts the control plane.
+    read. `extra` are rows of the table of routes for whoever hosts the control plane. `reached` is told each step of a
+    deployment.
     """
     store = await Store.open(database_url)
     secret_store = await SecretStore.open(database_url)
     vault = Vault(secret_store, Sealer(identities))
     changes = Changes()
+    folders = Folders(registry, releases)
+    plan = Plan(store, environments, folders)
+    approvals = Approvals(store.database)
+    gate = Gate(store, approvals, environments=environments, plan=plan, clock=clock)
     rollout = Rollout(
         store,
         environments=environments,
@@ -62,16 +74,18 @@ async def build(
         registry=registry,
         keyring=keyring,
         secrets=vault,
-        releases=releases,
+        folders=folders,
         changes=changes,
         clock=clock,
+        reached=reached,
     )
     handlers = {"deployment": rollout.deployment, "restore": rollout.restore}
     worker = Worker(database_url, "deploy", handlers)
     secrets_api = SecretsApi(
         vault, environments=environments, identities=identities, redeploy=Redeploy(store, clock), clock=clock
     )
-    api = Api(store, environments=environments, clusters=clusters, changes=changes, clock=clock)
+    api = Api(store, environments=environments, clusters=clusters, changes=changes, gate=gate, clock=clock)
+    inspection = InspectionApi(store, environments=environments, clusters=clusters, plan=plan, clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -92,6 +106,8 @@ async def build(
     table = [
         Endpoint(method="GET", path="/health", handler=health, role=None),
         *api.endpoints(),
+        *inspection.endpoints(),
+        *PromotionApi(gate, approvals, clock).endpoints(),
         *secrets_api.endpoints(),
         *extra,
     ]

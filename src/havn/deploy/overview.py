@@ -8,11 +8,13 @@ import msgspec
 
 from havn.clusters.port import AppStatus, ClusterError, Clusters, Replica, UnknownApp
 from havn.contracts.deploy import AppInfo, ReplicaInfo
+from havn.deploy.drift import drift as find_drift
 from havn.deploy.environments import Environments
 from havn.deploy.store import Desired, Store, Target
 
 _PATIENCE = 3.0
 """Seconds a cluster has to say how it is: one that cannot be reached must not delay the others."""
+_LOOK_WITHIN = 20.0
 
 
 class Overview:
@@ -28,10 +30,26 @@ class Overview:
         desired = await self._store.all_desired(environment, org)
         return list(await asyncio.gather(*(self._info(each) for each in desired)))
 
-    async def app(self, target: Target) -> AppInfo | None:
-        """One app, or None when it is not deployed."""
+    async def app(self, target: Target, *, drift: bool = False) -> AppInfo | None:
+        """One app, or None when it is not deployed; `drift`: with what is not as it was put there."""
         desired = await self._store.desired(target)
-        return None if desired is None else await self._info(desired)
+        if desired is None:
+            return None
+        info = await self._info(desired)
+        # While it is being changed everything differs; and what cannot be asked has not drifted.
+        if not drift or info.changing is not None or info.problem is not None:
+            return info
+        return msgspec.structs.replace(info, drift=await self._drift(desired))
+
+    async def _drift(self, desired: Desired) -> list[str] | None:
+        target = desired.target
+        try:
+            async with asyncio.timeout(_LOOK_WITHIN):
+                environment = await self._environments.find(target.environment)
+                cluster = await self._clusters.find(target.org, target.environment)
+                return await find_drift(desired, environment, cluster)
+        except (ClusterError, TimeoutError):
+            return None
 
     async def _info(self, desired: Desired) -> AppInfo:
         target = desired.target
@@ -64,6 +82,8 @@ class Overview:
             actual=[_replica(each) for each in actual],
             problem=problem,
             changing=changing.status if changing is not None else None,
+            base=status.base if status is not None else desired.base,
+            scaling=desired.scaling,
         )
 
 

@@ -11,6 +11,7 @@ from havn.clients.authentication import AuthenticationClient
 from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
 from havn.clients.storage import StorageClient
+from havn.contracts.storage import Standing, TaskMove, TaskMoved
 from havn.engines.egress_policy import EgressPolicy
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
@@ -64,6 +65,14 @@ class Publisher:
             except Problem as problem:
                 if problem.status != 404:
                     raise
+
+    async def standing(self, org: str, app: str) -> Standing:
+        """Where the app's open instances stand."""
+        return await self._storage.standing(f"{org}/{app}", self._credentials())
+
+    async def move(self, org: str, app: str, move: TaskMove) -> TaskMoved:
+        """Move some of the app's open instances; to be repeated while there are more."""
+        return await self._storage.move_tasks(f"{org}/{app}", move, self._credentials())
 
     async def withdraw(self, org: str, app: str) -> None:
         """Take the outbound rules away of an app that is no longer deployed."""

@@ -1,33 +1,38 @@
 """Carrying out deployments: the jobs of the control plane. Every step may be repeated, so a killed job is begun again.
 
-verified → published → put into the cluster → read back. What fails on the way is undone: cluster, policy and metadata
-go back to what was there, and the deployment says why.
+verified → published → put into the cluster → read back → open instances moved. What fails on the way is undone:
+cluster, policy and metadata go back to what was there, and the deployment says why. Only once instances are being moved
+is there no way back: the release runs then, and the moving is tried until it is done.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from havn.appfolder import AppFolder, AppFolderError
-from havn.appfolder.ids import AppId
-from havn.clusters.port import Cluster, ClusterError, Clusters, Progress, UnknownApp, Workload, silent
+from havn.clusters.port import Cluster, ClusterError, Clusters, Progress, Scaling, UnknownApp, Workload, silent
+from havn.contracts import deploy as contract
 from havn.contracts.deploy import Deployment
 from havn.deploy.environments import Environments, Keyring
+from havn.deploy.folders import Folders
+from havn.deploy.plan import Plan
 from havn.deploy.publishing import Publisher
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.release.model import Release, ReleaseError
-from havn.deploy.release.open import APP, find_trusted, unpack
+from havn.deploy.release.open import find_trusted
 from havn.deploy.secrets.vault import Delivered, SealError, Vault
 from havn.deploy.store import Desired, Restore, Store, Target
 from havn.deploy.story import Changes, Story
+from havn.deploy.stranded import moves
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.queue import Job
+
+Reached = Callable[[str], None]
+"""Told the name of each step of a deployment when it is done, before the next begins."""
 
 _TRIES = 5
 """How often a deployment is tried while a part of the platform does not answer."""
@@ -45,9 +50,10 @@ class Rollout:
         registry: Registry,
         keyring: Keyring,
         secrets: Vault,
-        releases: Path,
+        folders: Folders,
         changes: Changes,
         clock: Clock,
+        reached: Reached = silent,
     ) -> None:
         self._store = store
         self._environments = environments
@@ -55,9 +61,11 @@ class Rollout:
         self._registry = registry
         self._keyring = keyring
         self._secrets = secrets
-        self._releases = releases
+        self._folders = folders
+        self._plan = Plan(store, environments, folders)
         self._changes = changes
         self._clock = clock
+        self._reached = reached
 
     async def deployment(self, job: Job) -> None:
         """Handle a job `deployment`."""
@@ -74,11 +82,13 @@ class Rollout:
                 tell(reason)
                 await self._store.set_status(number, "restoring", reason)
                 self._changes.tell()
+                self._reached("failed")
             try:
                 await self._put_back(deployment, tell)
             except (ReleaseError, RegistryError, AppFolderError, ClusterError) as error:
-                # No more tries: the next deployment must not have to wait for this one.
-                tell(f"What was there before could not be put back: {error}")
+                # The next deployment must not have to wait for this one; the restore makes way for it.
+                tell(f"What was there before could not be put back: {error} It is tried again until it is.")
+                await self._store.request_restore(_target(deployment), publish=True)
             except Problem as problem:
                 if job.attempts < 2 * _TRIES:
                     raise
@@ -110,12 +120,17 @@ class Rollout:
                 await self._undeploy(deployment, tell)
             elif deployment.kind == "scale":
                 await self._scale(deployment, tell)
+            elif deployment.kind == "heal":
+                await self._heal(deployment, tell)
             else:
                 await self._deploy(deployment, tell)
         except (ReleaseError, RegistryError, AppFolderError, ClusterError) as error:
+            if await self._store.moving(deployment.id):
+                raise Problem(503, str(error)) from error
             return str(error)
         except Problem as problem:
-            if problem.status in (429, 502, 503, 504) and job.attempts < _TRIES:
+            away = problem.status in (429, 502, 503, 504)
+            if (away and job.attempts < _TRIES) or await self._store.moving(deployment.id):
                 tell(f"{problem.detail or problem.title} Trying again.")
                 raise
             return problem.detail or problem.title
@@ -124,31 +139,64 @@ class Rollout:
     async def _deploy(self, deployment: Deployment, tell: Story) -> None:
         target, release = _target(deployment), deployment.release
         assert release is not None
-        environment = await self._environments.find(target.environment)
         before = await self._store.desired(target)
         found = await find_trusted(
             self._registry, f"{target.org}/{target.app}", release, await self._keyring.trusted(target.org)
         )
         folder = await self._folder(target, release)
+        if not await self._store.moving(deployment.id):
+            await self._put_there(deployment, folder, before, tell)
+        await self._move(deployment, folder, tell)
+        current = await self._store.deployment(deployment.id)
+        assert current is not None
+        await self._succeed(current, found, tell)
+        if before is not None and before.rollout != deployment.id:
+            # The deployment has succeeded; a key that stays published a while longer is in nobody's hands.
+            with contextlib.suppress(Problem):
+                await self._dismiss(target, before.rollout)
+
+    async def _put_there(self, deployment: Deployment, folder: AppFolder, before: Desired | None, tell: Story) -> None:
+        """Publish the release and make the cluster run it."""
+        target, release = _target(deployment), deployment.release
+        assert release is not None
+        environment = await self._environments.find(target.environment)
         tell(f"Release {short(release)} is intact and signed by {target.org}.")
+        previous = await self._folder(target, before.release) if before is not None else None
+        await self._plan.require_places(target, previous, folder, mapping=deployment.mapping, strand=deployment.strand)
+        self._reached("verified")
         key = await self._keyring.access_key(target.environment, target.org, target.app, deployment.id)
         await environment.publisher.admit(target.org, target.app, key)
-        previous = await self._folder(target, before.release) if before is not None else None
+        self._reached("admitted")
         await environment.publisher.publish(folder, release, previous)
         tell("Policy, metadata and texts are published.")
+        self._reached("published")
         cluster = await self._cluster(target)
         secrets = await _opened(self._secrets.current(target))
-        await cluster.apply(await self._workload(target, release, deployment.replicas, key, secrets), tell)
+        scaling = before.scaling if before is not None else None
+        wanted = await self._workload(target, release, deployment.replicas, key, secrets)
+        await cluster.apply(msgspec.structs.replace(wanted, base=deployment.base, scaling=_scaling(scaling)), tell)
+        self._reached("applied")
         status = await cluster.status(target.app)
         if not status.settled:
             raise ClusterError(f"The cluster runs {status.ready} of {status.replicas} replicas.")
         tell(f"{status.ready} of {status.replicas} ready at {environment.address(target.org, target.app)}.")
         await self._secrets.settle(target, secrets)
-        await self._succeed(deployment, found, tell)
-        if before is not None and before.rollout != deployment.id:
-            # The deployment has succeeded; a key that stays published a while longer is in nobody's hands.
-            with contextlib.suppress(Problem):
-                await self._dismiss(target, before.rollout)
+        await self._store.arrived(deployment.id, base=status.base, moving=bool(deployment.mapping))
+        self._reached("arrived")
+
+    async def _move(self, deployment: Deployment, folder: AppFolder, tell: Story) -> None:
+        """Take open instances from tasks that are gone to those that the mapping names; the release runs already."""
+        target = _target(deployment)
+        publisher = await self._publisher(target)
+        reason = f"Moved by revision {deployment.revision} of {target.org}/{target.app}."
+        for move in moves(deployment.mapping, folder, reason):
+            moved, more = 0, True
+            while more:
+                done = await publisher.move(target.org, target.app, move)
+                moved, more = moved + done.moved, done.more
+                self._reached("moving")
+            tell(f"Moved {moved} open instances from {move.source} to {move.target}.")
+        self._reached("moved")
 
     async def _scale(self, deployment: Deployment, tell: Story) -> None:
         target = _target(deployment)
@@ -156,11 +204,35 @@ class Rollout:
         if desired is None:
             raise ClusterError(f"{target.org}/{target.app} is not deployed in {target.environment}.")
         cluster = await self._cluster(target)
+        wanted = msgspec.structs.replace(
+            desired, replicas=deployment.replicas, scaling=deployment.scaling or desired.scaling
+        )
+        if deployment.scaling is not None and not cluster.follows_load:
+            least = deployment.replicas
+            tell(f"This cluster does not follow the load: the bounds are kept, and the least of them, {least}, run.")
         try:
-            status = await cluster.scale(target.app, deployment.replicas, tell)
+            if deployment.scaling is not None and cluster.follows_load:
+                await self._apply(wanted, tell)
+                status = await cluster.status(target.app)
+            else:
+                status = await cluster.scale(target.app, deployment.replicas, tell)
         except UnknownApp:
-            await self._apply(msgspec.structs.replace(desired, replicas=deployment.replicas), tell)
+            await self._apply(wanted, tell)
             status = await cluster.status(target.app)
+        tell(f"{status.ready} of {status.replicas} ready.")
+        await self._succeed(deployment, None, tell)
+
+    async def _heal(self, deployment: Deployment, tell: Story) -> None:
+        """Put everything back as it should be: policy, metadata and texts, and all that the cluster has of the app."""
+        target = _target(deployment)
+        desired = await self._store.desired(target)
+        if desired is None:
+            raise ClusterError(f"{target.org}/{target.app} is not deployed in {target.environment}.")
+        folder = await self._folder(target, desired.release)
+        await (await self._publisher(target)).publish(folder, desired.release)
+        tell("Policy, metadata and texts are published.")
+        await self._apply(desired, tell)
+        status = await (await self._cluster(target)).status(target.app)
         tell(f"{status.ready} of {status.replicas} ready.")
         await self._succeed(deployment, None, tell)
 
@@ -186,11 +258,19 @@ class Rollout:
         else:
             environment = await self._environments.find(target.environment)
             folder = await self._folder(target, desired.release)
-            await environment.publisher.publish(folder, desired.release)
+            await environment.publisher.publish(folder, desired.release, await self._attempted(deployment))
             await self._apply(desired, tell)
             tell(f"Release {short(desired.release)} is in place as before.")
         if deployment.kind in ("deploy", "rollback"):
             await self._dismiss(target, deployment.id)
+
+    async def _attempted(self, deployment: Deployment) -> AppFolder | None:
+        """The app folder of a release that did not make it, for what it alone has published; None without one."""
+        if deployment.release is None:
+            return None
+        with contextlib.suppress(ReleaseError, RegistryError, AppFolderError):
+            return await self._folder(_target(deployment), deployment.release)
+        return None
 
     async def _apply(self, desired: Desired, tell: Progress) -> None:
         target = desired.target
@@ -198,7 +278,8 @@ class Rollout:
         await (await self._publisher(target)).admit(target.org, target.app, key)
         # Not the newest: those may be why a deployment failed.
         secrets = await _opened(self._secrets.in_force(target))
-        workload = await self._workload(target, desired.release, desired.replicas, key, secrets)
+        wanted = await self._workload(target, desired.release, desired.replicas, key, secrets)
+        workload = msgspec.structs.replace(wanted, base=desired.base, scaling=_scaling(desired.scaling))
         await (await self._cluster(target)).apply(workload, tell)
 
     async def _succeed(self, deployment: Deployment, release: Release | None, tell: Story) -> None:
@@ -230,10 +311,11 @@ class Rollout:
         )
 
     async def _folder(self, target: Target, release: str) -> AppFolder:
-        place = self._releases / release.removeprefix("sha256:")
-        await unpack(self._registry, f"{target.org}/{target.app}", release, place)
-        id_ = AppId(target.org, target.app)
-        return await asyncio.to_thread(lambda: AppFolder.read(place / APP, as_=id_))
+        return await self._folders.read(target.org, target.app, release)
+
+
+def _scaling(wanted: contract.Scaling | None) -> Scaling | None:
+    return None if wanted is None else Scaling(**msgspec.structs.asdict(wanted))
 
 
 async def _opened(secrets: Awaitable[Delivered]) -> Delivered:

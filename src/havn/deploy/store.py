@@ -174,10 +174,8 @@ class Store:
             number, status, reason,
         )  # fmt: skip
 
-    async def succeed(
-        self, deployment: Deployment, labels: Mapping[str, str], now: datetime, *, base: str | None = None
-    ) -> None:
-        """End a deployment well: what it asked for is now what is desired, on the `base` that the cluster says."""
+    async def succeed(self, deployment: Deployment, labels: Mapping[str, str], now: datetime) -> None:
+        """End a deployment well: what it asked for is now what is desired."""
         place = (deployment.environment, deployment.org, deployment.app)
         async with self._db.transaction() as connection:
             if deployment.kind == "undeploy":
@@ -191,7 +189,7 @@ class Store:
                     " base = case when $8 then desired.base else $9 end,"
                     " scaling = coalesce($10, desired.scaling)",
                     *place, deployment.revision, deployment.release, deployment.replicas, deployment.id,
-                    deployment.kind in ("scale", "heal"), base or deployment.base, deployment.scaling,
+                    deployment.kind in ("scale", "heal"), deployment.base, deployment.scaling,
                 )  # fmt: skip
                 await connection.execute(
                     "insert into release (org, app, digest, labels, first_deployed) values ($1, $2, $3, $4, $5)"
@@ -199,9 +197,8 @@ class Store:
                     deployment.org, deployment.app, deployment.release, dict(labels), now,
                 )  # fmt: skip
             await connection.execute(
-                "update deployment set status = 'succeeded', finished = $2, base = coalesce($3, base) where id = $1",
-                deployment.id, now, base,
-            )  # fmt: skip
+                "update deployment set status = 'succeeded', finished = $2 where id = $1", deployment.id, now
+            )
 
     async def fail(self, deployment: Deployment, now: datetime) -> None:
         """End a deployment badly; its reason is there already, and what is desired stays as it was."""
@@ -210,9 +207,11 @@ class Store:
             deployment.id, now,
         )  # fmt: skip
 
-    async def begin_moving(self, number: int) -> None:
-        """From now on instances are being moved, so the deployment can only go on."""
-        await self._db.execute("update deployment set moving = true where id = $1", number)
+    async def arrived(self, number: int, *, base: str | None, moving: bool) -> None:
+        """The cluster runs the release, on this base image; `moving`: instances are moved next, and none goes back."""
+        await self._db.execute(
+            "update deployment set base = coalesce($2, base), moving = $3 where id = $1", number, base, moving
+        )
 
     async def moving(self, number: int) -> bool:
         """Whether a deployment has begun to move instances."""
