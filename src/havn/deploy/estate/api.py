@@ -1,0 +1,408 @@
+"""Routes for orgs, environments and clusters."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from havn.clusters.kubernetes import bootstrap, doctor
+from havn.clusters.kubernetes.credentials import Credentials
+from havn.clusters.port import ClusterError
+from havn.contracts.estate import (
+    ClusterInfo,
+    ClusterRequest,
+    EnvironmentDetails,
+    EnvironmentRequest,
+    Finding,
+    KeyRequest,
+    OrgInfo,
+    OrgRequest,
+)
+from havn.deploy.endpoints import Endpoint, all_orgs, any_org, body, caller, in_body
+from havn.deploy.estate.bootstrap import job_key
+from havn.deploy.estate.clusters import EstateClusters
+from havn.deploy.estate.environments import check_key
+from havn.deploy.estate.model import (
+    Author,
+    ClusterRow,
+    EnvironmentRow,
+    cluster_place,
+    dns_records,
+    environment_place,
+    host,
+)
+from havn.deploy.estate.store import EstateStore, unknown_org
+from havn.deploy.sealing import Sealed, Sealer, SealError
+from havn.kit.clock import Clock
+from havn.kit.problem import Problem
+from havn.kit.web import json_response
+
+_ORG = re.compile(r"[a-z][a-z0-9]{0,19}")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
+_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:[0-9]{1,5})?")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ADDRESS = re.compile(r"[0-9a-zA-Z.:-]{1,253}")
+_CLUSTER_BODY = 200_000
+
+
+class EstateApi:
+    """Translates between HTTP and the rows."""
+
+    def __init__(
+        self,
+        store: EstateStore,
+        clusters: EstateClusters,
+        sealer: Sealer,
+        *,
+        reserved: Collection[str],
+        clock: Clock,
+        resolve: doctor.Resolve = doctor.system_resolve,
+    ) -> None:
+        """`reserved` are names of environments that are not rows."""
+        self._store = store
+        self._clusters = clusters
+        self._sealer = sealer
+        self._reserved = reserved
+        self._clock = clock
+        self._resolve = resolve
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every route."""
+        cluster = "/clusters/{environment}/{org}"
+        gone = {"force": "`true`: also while apps should run there, or when it cannot be reached"}
+        return [
+            Endpoint(method="GET", path="/orgs", handler=self._list_orgs, role="look", org=any_org,
+                     answer=list[OrgInfo]),
+            Endpoint(method="PUT", path="/orgs/{org}", handler=self._put_org, role="administer", org=all_orgs,
+                     body=OrgRequest, status=204),
+            Endpoint(method="POST", path="/orgs/{org}/keys", handler=self._add_key, role="administer",
+                     body=KeyRequest, status=204),
+            Endpoint(method="DELETE", path="/orgs/{org}/keys/{fingerprint}", handler=self._remove_key,
+                     role="administer", status=204),
+            Endpoint(method="GET", path="/environments/{environment}", handler=self._environment, role="look",
+                     org=any_org, answer=EnvironmentDetails),
+            Endpoint(method="PUT", path="/environments/{environment}", handler=self._put_environment,
+                     role="administer", org=all_orgs, body=EnvironmentRequest, answer=EnvironmentDetails),
+            Endpoint(method="DELETE", path="/environments/{environment}", handler=self._remove_environment,
+                     role="administer", org=all_orgs, status=204),
+            Endpoint(method="GET", path="/clusters", handler=self._list_clusters, role="look", org=any_org,
+                     answer=list[ClusterInfo]),
+            Endpoint(method="POST", path="/clusters", handler=self._add_cluster, role="administer", org=in_body,
+                     body=ClusterRequest, body_limit=_CLUSTER_BODY, answer=ClusterInfo, status=202),
+            Endpoint(method="GET", path=cluster, handler=self._cluster, role="look", answer=ClusterInfo),
+            Endpoint(method="DELETE", path=cluster, handler=self._remove_cluster, role="administer", status=204,
+                     query=gone),
+            Endpoint(method="GET", path=f"{cluster}/doctor", handler=self._doctor, role="administer",
+                     answer=Finding, lines=True),
+        ]  # fmt: skip
+
+    # Orgs.
+
+    async def _list_orgs(self, request: Request) -> Response:
+        """The orgs that the caller may see, with their signing keys and where they have clusters."""
+        return json_response(await self._store.orgs(caller(request).orgs("look")))
+
+    async def _put_org(self, request: Request) -> Response:
+        """Add an org, or change its name."""
+        org, name = request.path_params["org"], body(request, OrgRequest).name.strip()
+        if not _ORG.fullmatch(org):
+            raise Problem(400, "An org's code is up to 20 lower-case letters and digits.", code="invalid_org")
+        if not 0 < len(name) <= 200:
+            raise Problem(400, "An org has a name of up to 200 characters.", code="invalid_name")
+        await self._store.put_org(org, name, self._author(request))
+        return Response(status_code=204)
+
+    async def _add_key(self, request: Request) -> Response:
+        """Trust releases of the org that are signed with this key."""
+        text = body(request, KeyRequest).public_key.strip()
+        try:
+            key = serialization.load_pem_public_key(text.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise Problem(400, "A release's signing key is a P-256 public key in PEM.", code="invalid_key")
+        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+        fingerprint = hashlib.sha256(der).hexdigest()
+        await self._store.add_key(request.path_params["org"], fingerprint, pem, self._author(request))
+        return Response(status_code=204)
+
+    async def _remove_key(self, request: Request) -> Response:
+        """Trust that key no longer; what is deployed goes on."""
+        path = request.path_params
+        if not await self._store.remove_key(path["org"], path["fingerprint"], self._author(request)):
+            raise Problem(404, f"{path['org']} has no such key.", code="unknown_key")
+        return Response(status_code=204)
+
+    # Environments.
+
+    async def _environment(self, request: Request) -> Response:
+        """One environment, its key left out."""
+        return json_response(_details(await self._environment_row(request.path_params["environment"])))
+
+    async def _put_environment(self, request: Request) -> Response:
+        """Add an environment, or change it."""
+        name, asked = request.path_params["environment"], body(request, EnvironmentRequest)
+        _check_environment(name, asked)
+        if name in self._reserved:
+            raise Problem(409, f"{name} is this machine's own environment.", code="environment_is_fixed")
+        if asked.deploy_key is not None:
+            check_key(asked.deploy_key)
+        row = EnvironmentRow(
+            name=name,
+            type=asked.type,
+            scheme=asked.scheme,
+            domain=asked.domain,
+            platform_url=asked.platform_url.rstrip("/"),
+            approval=asked.approval,
+            settings=asked.settings,
+            app_values=asked.app_values,
+            registry=asked.registry,
+            deploy_key=self._seal(environment_place(name), asked.deploy_key) if asked.deploy_key else None,
+            version=0,
+            changed=self._clock(),
+        )
+        await self._store.put_environment(row, self._author(request))
+        return json_response(_details(await self._environment_row(name)))
+
+    async def _remove_environment(self, request: Request) -> Response:
+        """Forget an environment that has no clusters."""
+        name = request.path_params["environment"]
+        if not await self._store.remove_environment(name, self._author(request)):
+            await self._environment_row(name)
+        return Response(status_code=204)
+
+    # Clusters.
+
+    async def _list_clusters(self, request: Request) -> Response:
+        """The clusters that the caller may see."""
+        rows = await self._store.clusters(caller(request).orgs("look"))
+        return json_response([await self._info(row) for row in rows])
+
+    async def _cluster(self, request: Request) -> Response:
+        """One cluster, its credentials left out, with the DNS records that it wants."""
+        return json_response(await self._info(await self._row(request)))
+
+    async def _add_cluster(self, request: Request) -> Response:
+        """Add a cluster, or give one new credentials: tried first, then stored, then set up by a job."""
+        asked = body(request, ClusterRequest)
+        environment = await self._environment_row(asked.environment)
+        if not await self._store.orgs([asked.org]):
+            raise unknown_org(asked.org)
+        if not _NAMESPACE.fullmatch(asked.namespace) or (asked.ingress and not _ADDRESS.fullmatch(asked.ingress)):
+            raise Problem(400, "The namespace or the ingress's address is not one.", code="invalid_cluster")
+        credentials = Credentials(
+            server=asked.server,
+            authority=asked.authority,
+            server_name=asked.server_name,
+            token=asked.token,
+            certificate=asked.certificate,
+            key=asked.key,
+        )
+        try:
+            credentials.check()
+            async with self._clusters.try_out(credentials, asked.namespace) as reached:
+                await bootstrap.usable(reached.kube)
+        except ClusterError as error:
+            raise Problem(400, str(error), code="cluster_unusable") from None
+        sealed = self._seal(cluster_place(asked.org, asked.environment), msgspec.json.encode(credentials).decode())
+        author = self._author(request)
+        row = ClusterRow(
+            org=asked.org,
+            environment=environment.name,
+            server=asked.server,
+            namespace=asked.namespace,
+            credentials=sealed,
+            ingress=asked.ingress,
+            front=False,
+            app_values=asked.app_values,
+            base_values=asked.base_values,
+            status="bootstrapping",
+            reason=None,
+            version=0,
+            added=author.now,
+            added_by=author.who,
+        )
+        await self._store.add_cluster(row, author, job_key(asked.org, asked.environment))
+        stored = await self._store.cluster(asked.org, asked.environment)
+        assert stored is not None
+        return json_response(await self._info(stored), 202)
+
+    async def _remove_cluster(self, request: Request) -> Response:
+        """Take Havn's parts out of a cluster and forget it. Refused while apps should run there, unless forced."""
+        row, force = await self._row(request), request.query_params.get("force") == "true"
+        if row.apps and not force:
+            apps = f"{row.apps} app{'s are' if row.apps != 1 else ' is'}"
+            raise Problem(
+                409,
+                f"{apps} deployed in the cluster of {row.org} in {row.environment}: undeploy first, or say --force to "
+                "forget the cluster with them in it.",
+                code="apps_deployed",
+            )
+        if await self._store.busy(row.org, row.environment):
+            raise Problem(409, "A deployment to it is under way: wait until it has ended.", code="deployment_under_way")
+        if not row.apps:
+            try:
+                async with self._clusters.reach(row) as reached:
+                    await bootstrap.uninstall(reached.helm)
+            except ClusterError as error:
+                if not force:
+                    raise Problem(
+                        503, f"Havn's parts could not be taken out of it: {error} Say --force to forget it anyway.",
+                        code="cluster_unavailable",
+                    ) from None  # fmt: skip
+        await self._store.remove_cluster(row.org, row.environment, self._author(request))
+        return Response(status_code=204)
+
+    async def _doctor(self, request: Request) -> Response:
+        """Look at what is relied on in a cluster: a finding a line, as each check is done."""
+        row = await self._row(request)
+        environment = await self._environment_row(row.environment)
+        try:
+            credentials = self._clusters.open(row)
+        except ClusterError as error:
+            raise Problem(500, str(error), code="sealing_failed") from None
+        values: dict[str, Any] = dict(row.base_values)
+
+        async def findings() -> AsyncIterator[bytes]:
+            async with self._clusters.try_out(credentials, row.namespace) as reached:
+                image: str | None = None
+                try:
+                    base = await self._clusters.tools.images(environment.registry).base()
+                    image = f"{base.repository}@{base.digest}"
+                except ClusterError as error:
+                    yield _line(
+                        Finding(
+                            check="registry", result="fail", message=str(error),
+                            next="See to the registry: without it nothing can be deployed.",
+                        )
+                    )  # fmt: skip
+                policy = values.get("networkPolicy", {})
+                labels: dict[str, str] = policy.get("ingressPodLabels", {"app": "traefik"})
+                patient = doctor.Patient(
+                    kube=reached.kube,
+                    credentials=credentials,
+                    host=host(row.org, environment.domain),
+                    dns=dns_records(row.org, environment.domain, row.ingress),
+                    ingress=row.ingress,
+                    ingress_namespace=policy.get("ingressNamespace", "traefik"),
+                    ingress_labels=",".join(f"{name}={value}" for name, value in labels.items()),
+                    image=image,
+                    pull_secrets=values.get("image", {}).get("pullSecrets", ()),
+                )
+                try:
+                    async for finding in doctor.examine(patient, clock=self._clock, resolve=self._resolve):
+                        yield _line(finding)
+                except ClusterError as error:
+                    broke_off = Finding(
+                        check="cluster", result="fail", message=f"The checks broke off: {error}", next="Try again."
+                    )
+                    yield _line(broke_off)
+
+        return StreamingResponse(findings(), media_type="application/x-ndjson", headers={"cache-control": "no-store"})
+
+    async def _row(self, request: Request) -> ClusterRow:
+        path = request.path_params
+        row = await self._store.cluster(path["org"], path["environment"])
+        if row is None:
+            raise Problem(
+                404,
+                f"{path['org'][:40]} has no cluster in {path['environment'][:40]}: see `havn cluster list`.",
+                code="unknown_cluster",
+            )
+        return row
+
+    async def _environment_row(self, name: str) -> EnvironmentRow:
+        row = await self._store.environment(name)
+        if row is None:
+            raise Problem(
+                404, f"There is no environment {name[:60]}: see `havn environment list`.", code="unknown_environment"
+            )
+        return row
+
+    async def _info(self, row: ClusterRow) -> ClusterInfo:
+        environment = await self._environment_row(row.environment)
+        return ClusterInfo(
+            org=row.org,
+            environment=row.environment,
+            server=row.server,
+            namespace=row.namespace,
+            ingress=row.ingress,
+            status=row.status,
+            reason=row.reason,
+            added=row.added,
+            added_by=row.added_by,
+            apps=row.apps,
+            dns=dns_records(row.org, environment.domain, row.ingress),
+        )
+
+    def _seal(self, place: str, text: str) -> Sealed:
+        try:
+            return self._sealer.seal(place, text)
+        except SealError as error:
+            raise Problem(500, str(error), code="sealing_failed") from None
+
+    def _author(self, request: Request) -> Author:
+        operator = caller(request)
+        return Author(operator.name, operator.address, self._clock())
+
+
+def _check_environment(name: str, asked: EnvironmentRequest) -> None:
+    faults: Sequence[tuple[bool, str]] = (
+        (not _NAME.fullmatch(name), "An environment's name is up to 30 lower-case letters, digits and hyphens."),
+        (not _DOMAIN.fullmatch(asked.domain), "The domain is a host name in lower case, with a port if need be."),
+        (
+            bool(asked.platform_url) and not _is_base(asked.platform_url),
+            "The platform's address is http://HOST or https://HOST, with a port if need be.",
+        ),
+        (
+            not all(_VARIABLE.fullmatch(each) for each in asked.settings),
+            "Settings are environment variables: upper-case letters, digits and underscores.",
+        ),
+        (
+            bool(asked.registry) and not re.fullmatch(r"[a-zA-Z0-9.:/-]{1,200}", asked.registry),
+            "The registry is HOST or HOST:PORT, with a path if need be.",
+        ),
+    )
+    for wrong, sentence in faults:
+        if wrong:
+            raise Problem(400, sentence, code="invalid_environment")
+
+
+def _is_base(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and not parts.query
+    except ValueError:
+        return False
+
+
+def _details(row: EnvironmentRow) -> EnvironmentDetails:
+    return EnvironmentDetails(
+        name=row.name,
+        type=row.type,
+        scheme=row.scheme,
+        domain=row.domain,
+        platform_url=row.platform,
+        approval=row.approval,
+        settings=dict(row.settings),
+        app_values=dict(row.app_values),
+        registry=row.registry,
+        has_key=row.deploy_key is not None,
+        changed=row.changed,
+    )
+
+
+def _line(finding: Finding) -> bytes:
+    return msgspec.json.encode(finding) + b"\n"

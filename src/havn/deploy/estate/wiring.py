@@ -1,0 +1,65 @@
+"""Everything of the estate wired together, for whoever hosts the control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from havn.clusters.kubernetes import doctor
+from havn.deploy.endpoints import Endpoint
+from havn.deploy.estate.api import EstateApi
+from havn.deploy.estate.bootstrap import Bootstrap
+from havn.deploy.estate.clusters import EstateClusters, Tools
+from havn.deploy.estate.environments import EstateEnvironments, Outbound
+from havn.deploy.estate.keyring import StoredKeyring
+from havn.deploy.estate.store import EstateStore
+from havn.deploy.sealing import Identities, Sealed, Sealer
+from havn.kit.clock import Clock
+from havn.kit.queue import Handler
+
+
+class Estate:
+    """Environments, clusters and keys from the rows; the routes that change them, and the jobs that follow."""
+
+    def __init__(
+        self,
+        store: EstateStore,
+        *,
+        identities: Identities,
+        tools: Tools,
+        clock: Clock,
+        outbound: Outbound | None = None,
+        reserved: Collection[str] = (),
+        resolve: doctor.Resolve = doctor.system_resolve,
+    ) -> None:
+        sealer = Sealer(identities)
+        self.store = store
+        self.environments = EstateEnvironments(store, sealer, clock, outbound)
+        self.clusters = EstateClusters(store, sealer, tools, clock)
+        self.keyring = StoredKeyring(store, sealer)
+        self._sealer = sealer
+        self._api = EstateApi(store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve)
+        self._bootstrap = Bootstrap(store, self.clusters)
+
+    def endpoints(self) -> list[Endpoint]:
+        """The rows of the table of routes."""
+        return self._api.endpoints()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The jobs, by kind."""
+        return {"bootstrap": self._bootstrap.run}
+
+    async def seal_anew(self) -> int:
+        """Seal with the first identity what another sealed; returns how many values. Raises `SealError`."""
+
+        def again(place: str, sealed: Sealed) -> Sealed | None:
+            if sealed.key_id == self._sealer.key_id():
+                return None
+            return self._sealer.seal(place, self._sealer.open(place, sealed))
+
+        return await self.store.seal_anew(again)
+
+    async def close(self) -> None:
+        """Close every connection, and take credentials off the disk."""
+        await self.clusters.close()
+        await self.environments.close()
+        await self.store.close()
