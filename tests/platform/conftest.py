@@ -102,6 +102,11 @@ class Platform:
         """The provider's private key, for a provider gone bad."""
         return self._keys["login"]
 
+    @property
+    def component_key(self) -> str:
+        """The private key of the platform's components, which here share one."""
+        return self._keys["component"]
+
     def signer(self, org: str, app: str) -> PlatformTokenSigner:
         key = self._keys["component" if org == "platform" else f"{org}/{app}"]
         return PlatformTokenSigner(issuer=org, app=app, audience=PLATFORM, key=key, clock=self.clock)

@@ -17,6 +17,8 @@ PLATFORM = "platform"
 """The org of platform APIs."""
 KEY_HEADER = "X-Api-Key"
 """The request header that carries a managed key."""
+ACTING_FOR, ACTING_ADDRESS = "Havn-Acting-For", "Havn-Acting-Address"
+"""Headers in which the control plane, and nobody else, says which operator asks, and from where."""
 
 Access: TypeAlias = Literal["key", "open"]
 """`key`: a managed key is needed. `open`: anybody, limited by address."""
@@ -43,6 +45,7 @@ Version: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,19}$")]
 Path: TypeAlias = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9._~/-]{0,199}$")]
 """A prefix of whole segments, below the app's own address (`/api/v1`); `/` is all of it."""
 Method: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3,10}$")]
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Words: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Prose: TypeAlias = Annotated[str, Meta(max_length=4000)]
 
@@ -87,7 +90,7 @@ class Match(Written, frozen=True, kw_only=True):
 
 
 class Rate(Match, frozen=True, kw_only=True):
-    """At most `requests` in any `seconds`, for the requests it matches."""
+    """`requests` in `seconds` in the long run, and as many at once, for the requests it matches (GCRA)."""
 
     name: Name
     requests: Count
@@ -111,7 +114,9 @@ class PlanTerms(Written, frozen=True, kw_only=True):
     rates: Annotated[tuple[Rate, ...], Meta(max_length=20)] = ()
     quotas: Annotated[tuple[Quota, ...], Meta(max_length=20)] = ()
     concurrency: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    """Requests under way at once."""
+    """Requests under way at once, of one subscription."""
+    organisation_concurrency: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    """Requests under way at once, of all subscriptions that one organisation has to the plan."""
     covers: Annotated[tuple[Match, ...], Meta(max_length=50)] = ()
     """The part of the Api that the plan opens; empty: all of it."""
     excludes: Annotated[tuple[Match, ...], Meta(max_length=50)] = ()
@@ -125,6 +130,10 @@ class PlanTerms(Written, frozen=True, kw_only=True):
     """The service level that the plan promises, by id."""
     days: Annotated[int, Meta(ge=1, le=3660)] | None = None
     """How long a subscription lasts from its approval; without: until somebody ends it."""
+
+    def __post_init__(self) -> None:
+        """Each limit has a name of its own: answers name them."""
+        _distinct([each.name for each in self.rates] + [each.name for each in self.quotas], "two limits are called {}")
 
 
 class Plan(PlanTerms, frozen=True, kw_only=True):
@@ -142,18 +151,25 @@ class ApiTerms(Written, frozen=True, kw_only=True):
     version: Version = "v1"
     title: Title
     description: Text = Text()
-    paths: Annotated[tuple[Path, ...], Meta(min_length=1, max_length=50)] = ("/api",)
+    paths: Annotated[tuple[Path, ...], Meta(min_length=1, max_length=50)] = ("/instances",)
     access: Access = "key"
     state: ApiState = "published"
-    deprecated: datetime | None = None
+    deprecated: Moment | None = None
     """Since, or from, when it should no longer be taken into use (RFC 9745)."""
-    sunset: datetime | None = None
+    sunset: Moment | None = None
     """When it is expected to stop answering (RFC 8594)."""
     successor: str | None = None
-    """Id of the Api that takes over."""
+    """The Api that takes over: its id, or only its version when it differs in nothing else."""
     documentation: Annotated[str, Meta(pattern=r"^https?://[^\s\"<>]{1,400}$")] | None = None
     """Where more is written about it."""
     contact: Annotated[str, Meta(max_length=200)] | None = None
+
+    def __post_init__(self) -> None:
+        """Its life goes one way: published, deprecated, ended."""
+        if self.state == "deprecated" and self.deprecated is None:
+            raise ValueError("an Api in state deprecated says since when (deprecated)")
+        if self.sunset is not None and self.deprecated is not None and self.sunset < self.deprecated:
+            raise ValueError("sunset is before deprecated")
 
 
 class Api(ApiTerms, frozen=True, kw_only=True):
@@ -169,12 +185,29 @@ class ApiDeclaration(ApiTerms, frozen=True, kw_only=True):
 
     plans: Annotated[tuple[PlanTerms, ...], Meta(max_length=20)] = ()
 
+    def __post_init__(self) -> None:
+        """As for an Api; and each plan has a name of its own."""
+        ApiTerms.__post_init__(self)
+        _distinct([plan.name for plan in self.plans], "two plans are called {}")
+
 
 class Declarations(Written, frozen=True, kw_only=True):
     """All Apis that one app offers; what is not in the list any more is retired or, when unused, removed."""
 
     version: Literal[1] = 1
     apis: Annotated[tuple[ApiDeclaration, ...], Meta(max_length=20)] = ()
+
+    def __post_init__(self) -> None:
+        """Name and version tell Apis apart."""
+        _distinct([f"{api.name} {api.version}" for api in self.apis], "two Apis are {}")
+
+
+class Deprecation(Written, frozen=True, kw_only=True):
+    """Body of POST apis/{id}/deprecate. Without `deprecated`: from now."""
+
+    deprecated: Moment | None = None
+    sunset: Moment | None = None
+    successor: str | None = None
 
 
 class Application(Wire, frozen=True, kw_only=True):
@@ -233,8 +266,14 @@ class SubscriptionChange(Written, frozen=True, kw_only=True):
     """Body of POST subscriptions/{id}/{act}; `reason` is wanted for reject, suspend and revoke."""
 
     reason: Annotated[str, Meta(max_length=1000)] = ""
-    expires: datetime | None = None
+    expires: Moment | None = None
     """With approve: when access ends."""
+
+
+class KeyRequest(Written, frozen=True, kw_only=True):
+    """Body of POST subscriptions/{id}/keys, and of rotate."""
+
+    expires: Moment | None = None
 
 
 class Key(Wire, frozen=True, kw_only=True):
@@ -297,6 +336,8 @@ class Usage(Wire, frozen=True, kw_only=True):
     day: str
     allowed: int = 0
     rejected: int = 0
+    observed: int = 0
+    """Let through although over a limit, by a plan that only observes."""
 
 
 class Consumer(Wire, frozen=True, kw_only=True):
@@ -312,6 +353,12 @@ class Consumer(Wire, frozen=True, kw_only=True):
     last_used: datetime | None = None
     requests: int = 0
     """In the last 30 days."""
+
+
+def _distinct(names: list[str], complaint: str) -> None:
+    again = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if again is not None:
+        raise ValueError(complaint.format(again))
 
 
 def api_id(org: str, app: str, name: str, version: str) -> str:

@@ -1,4 +1,4 @@
-"""The management API wired together."""
+"""The management API and its pages wired together."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from havn.clients.register import RegisterClient
 from havn.guard.callers import Callers
 from havn.guard.middleware import Authentication
+from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.web import create_app
 from havn.platform.management import store
+from havn.platform.management.actors import Mandates
+from havn.platform.management.catalogue import Catalogue
+from havn.platform.management.catalogue_api import CatalogueApi
+from havn.platform.management.consumer_api import ConsumerApi
+from havn.platform.management.desk import Desk
+from havn.platform.management.owner_api import OwnerApi
+from havn.platform.management.owners import Owners
 from havn.platform.management.settings import Settings
 from havn.platform.management.store import changes
 
@@ -27,12 +36,23 @@ BASE = "/management/api/v1"
 async def build(settings: Settings, *, clock: Clock = system_clock, transport: Any = None) -> Starlette:
     """Connect to the database and wire the API; its lifespan follows revocations and closes the connections.
 
-    `transport` carries calls to other platform APIs in place of the network.
+    `transport` carries calls to other platform APIs and to apps in place of the network.
     """
+    owners = Owners.read(settings.orgs_file)
     database = await store.open_database(settings.management_database_url)
     host = f"platform.{settings.domain}"
     http = HttpClient(settings.platform_url, name="The platform", host=host, timeout=35, transport=transport)
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
+    signer = PlatformTokenSigner(
+        issuer="platform",
+        app="management",
+        audience=settings.platform_origin,
+        key=settings.platform_access_key,
+        clock=clock,
+    )
+    mandates = Mandates(RegisterClient(http), signer, owners, clock)
+    desk = Desk(database, mandates, clock)
+    catalogue = Catalogue(database, owners, scheme=settings.scheme, domain=settings.domain)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -52,6 +72,9 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         [
             Route(f"{BASE}/health", health),
             Route(f"{BASE}/health/ready", ready),
+            *CatalogueApi(catalogue).routes(BASE),
+            *OwnerApi(desk, callers.components).routes(BASE),
+            *ConsumerApi(desk, callers.components).routes(BASE),
         ],
         name="management",
         lifespan=lifespan,

@@ -15,10 +15,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_url: str
     """Where platform APIs are reached from this process."""
     management_database_url: str
+    orgs_file: str
+    """The owners: a JSON file in the form of altinn-orgs.json."""
     platform_access_key: str
     """Secret: this component's private key for platform access tokens (JWK)."""
     scheme: str = "https"
+    management_apps_url: str = ""
+    """Where the ingress of all apps is reached from this process; empty: at each app's public address."""
 
     def __repr__(self) -> str:
         """Without the secrets."""
         return f"<Settings of management for {self.domain}>"
+
+    @property
+    def origin(self) -> str:
+        """The public address of the pages."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def host(self) -> str:
+        """The pages' host, with port."""
+        return f"api.{self.domain}"
+
+    @property
+    def platform_origin(self) -> str:
+        """The platform's public address."""
+        return f"{self.scheme}://platform.{self.domain}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers keep cookies marked Secure: over https, and under `.localhost`, which they trust."""
+        name = self.domain.partition(":")[0]
+        return self.scheme == "https" or name == "localhost" or name.endswith(".localhost")
