@@ -51,6 +51,12 @@ class AudienceRule(msgspec.Struct, frozen=True):
         """For an app: tokens for its own owner's host only."""
         return cls(None, f"{scheme}://", f".apps.{domain}", org)
 
+    @classmethod
+    def only(cls, address: str) -> AudienceRule:
+        """For one host of the platform's own, such as its pages: tokens for that address and no other."""
+        # No owner has an empty code, so that nothing but the address matches.
+        return cls(address, "", "", only_org="")
+
     def match(self, aud: Any) -> tuple[bool, str | None]:
         """Whether `aud` (text or a list) is acceptable, and the owner it is for.
 

@@ -10,10 +10,15 @@ import msgspec
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}", re.IGNORECASE)
 _ORG = re.compile(r"[a-z][a-z0-9]{0,49}")
 _MAX = 4000
+CATALOGUE = ("platform", "management")
+"""Who redeems the codes for the host `api.`, the pages of API management: a component of the platform."""
 
 
 class Goto(msgspec.Struct, frozen=True):
-    """A checked address. `org`, `app` and `prefix` (path segments, no slashes around) are set for an app's address."""
+    """A checked address. `org`, `app` and `prefix` (path segments, no slashes around) are set for an app's address.
+
+    So they are for the host `api.`, as `CATALOGUE` with an empty prefix.
+    """
 
     url: str
     origin: str
@@ -23,7 +28,8 @@ class Goto(msgspec.Struct, frozen=True):
 
     def with_code(self, code: str) -> str:
         """The app's address that redeems `code` and then leads to this one."""
-        return f"{self.origin}/{self.prefix}/api/authentication/session?code={code}&goto={quote(self.url, safe='')}"
+        base = f"{self.origin}/{self.prefix}" if self.prefix else self.origin
+        return f"{base}/api/authentication/session?code={code}&goto={quote(self.url, safe='')}"
 
 
 def parse(text: str | None, *, scheme: str, domain: str) -> Goto | None:
@@ -54,6 +60,8 @@ def parse(text: str | None, *, scheme: str, domain: str) -> Goto | None:
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
     url = f"{origin}{parts.path or '/'}{query}{fragment}"
+    if host == f"api.{own_host}":
+        return Goto(url, origin, *CATALOGUE, prefix="")
     apps = f".apps.{own_host}"
     if not host.endswith(apps):
         return Goto(url, origin)

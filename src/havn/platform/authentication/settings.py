@@ -87,6 +87,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The address of an owner's apps, which is also the audience of tokens for them."""
         return f"{self.scheme}://{org}.apps.{self.domain}"
 
+    def host_origin(self, org: str) -> str:
+        """The address that a browser session's token is for: an owner's apps, or for `platform` the host `api.`."""
+        return f"{self.scheme}://api.{self.domain}" if org == "platform" else self.owner_origin(org)
+
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """An identity provider that people sign in with. Endpoints come from its discovery document.

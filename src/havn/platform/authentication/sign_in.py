@@ -170,7 +170,7 @@ class SignIn:
             raise _invalid_code()
         await self._store.visited(session.sid, SessionHost(taken.org, taken.prefix), now)
         claims, expires = self._sessions.claims(
-            session, issuer=self._settings.issuer, audience=self._settings.owner_origin(taken.org)
+            session, issuer=self._settings.issuer, audience=self._settings.host_origin(taken.org)
         )
         return RedeemedSession(
             token=await self._keys.sign(claims),

@@ -119,7 +119,8 @@ class SignOut:
         )
 
     def _home(self, host: SessionHost) -> str:
-        return f"{self._settings.owner_origin(host.org)}/{host.prefix}/"
+        origin = self._settings.host_origin(host.org)
+        return f"{origin}/{host.prefix}/" if host.prefix else f"{origin}/"
 
 
 async def _logout_claims(remote: Remote, token: str, upstream: Upstream) -> dict[str, object] | None:
