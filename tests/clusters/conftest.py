@@ -21,8 +21,8 @@ from havn.clusters.kubernetes import Front, Helm, Kube, KubernetesCluster
 from havn.clusters.kubernetes import Site as ClusterSite
 from havn.clusters.port import Workload
 from havn.deploy.image import base
-from havn.deploy.image.compose import Place
 from havn.deploy.image.delivery import Delivery
+from havn.deploy.image.transfer import Place
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.registry.remote import RemoteRegistry
 from havn.deploy.release.build import build

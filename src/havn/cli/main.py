@@ -30,6 +30,7 @@ _COMMANDS = {
     "egress": ("havn.cli.egress:app", "What apps may reach: test a call, see the log, get the missing rules."),
     "secret": ("havn.cli.secret:app", "Keep apps' secrets: set, list, rotate, remove, change the key."),
     "models": ("havn.cli.models:app", "Generate typed model classes from an app's JSON Schemas."),
+    "image": ("havn.cli.image:app", "Make base images without a container engine."),
     "platform": ("havn.cli.platform_secrets:app", "Make what the platform of an environment is installed with."),
     "cluster": ("havn.cli.cluster:app", "Make and remove Kubernetes clusters on this machine."),
     "testdata": ("havn.cli.testdata:app", "Make and show synthetic people and companies."),

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from havn.deploy.image import base, contents
-from havn.deploy.image.base import CONFIG, ImageConfig, ImageSettings, RootFilesystem
-from havn.deploy.image.compose import Place, compose
+from havn.deploy.image.compose import compose
+from havn.deploy.image.model import CONFIG, ImageConfig, ImageSettings, RootFilesystem
+from havn.deploy.image.transfer import Place
 from havn.deploy.registry import Manifest
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.registry.model import MANIFEST, encode

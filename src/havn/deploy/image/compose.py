@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import msgspec
 
-from havn.deploy.image.base import CONFIG, ImageConfig, RootFilesystem
-from havn.deploy.registry import Descriptor, Manifest, Registry
+from havn.deploy.image.model import CONFIG, ImageConfig, RootFilesystem
+from havn.deploy.image.transfer import Place, move
+from havn.deploy.registry import Descriptor, Manifest
 from havn.deploy.registry.model import MANIFEST, encode
 from havn.deploy.release.model import APP_ROOT, DEPENDENCIES_ROOT, Release, ReleaseConfig, ReleaseError
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A repository of a registry."""
-
-    registry: Registry
-    repository: str
 
 
 async def compose(base: Place, base_digest: str, release: Release, source: Place, target: Place) -> Descriptor:
@@ -31,8 +22,7 @@ async def compose(base: Place, base_digest: str, release: Release, source: Place
     config = _decode(await base.registry.read(base.repository, below.config), ImageConfig, base_digest)
     _check_fit(config, release.config)
     for place, layers in ((base, below.layers), (source, above.layers)):
-        for layer in layers:
-            await _move(place, layer, target)
+        await move(place, layers, target)
     settings = msgspec.structs.replace(
         config.config,
         env=(*config.config.env, f"HAVN_APP_FOLDER=/{APP_ROOT}", f"HAVN_DEPENDENCIES=/{DEPENDENCIES_ROOT}"),
@@ -55,14 +45,6 @@ async def compose(base: Place, base_digest: str, release: Release, source: Place
     return await target.registry.put_manifest(target.repository, manifest)
 
 
-async def copy(source: Place, digest: str, target: Place) -> None:
-    """Put the image `digest` of `source` into `target` too; only what is missing there is moved. `RegistryError`."""
-    _, manifest = await source.registry.manifest(source.repository, digest)
-    for part in (*manifest.layers, manifest.config):
-        await _move(source, part, target)
-    await target.registry.put_manifest(target.repository, manifest)
-
-
 def _check_fit(base: ImageConfig, release: ReleaseConfig) -> None:
     version = base.config.labels.get("havn.version")
     if base.config.labels.get("havn.image") != "runtime" or version is None:
@@ -72,15 +54,6 @@ def _check_fit(base: ImageConfig, release: ReleaseConfig) -> None:
             f"The release was made for runtimes from {release.runtime.minimum} and before {release.runtime.below}, "
             f"and the base image has {version}: build the release anew, or choose another base."
         )
-
-
-async def _move(source: Place, layer: Descriptor, target: Place) -> None:
-    if await target.registry.has(target.repository, layer.digest):
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "layer")
-        await source.registry.fetch(source.repository, layer, path)
-        await target.registry.put(target.repository, path, layer.media_type)
 
 
 def _decode(data: bytes, type_: type[ImageConfig], digest: str) -> ImageConfig:

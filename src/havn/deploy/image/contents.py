@@ -12,7 +12,8 @@ from havn.deploy.release.model import ReleaseError
 SITE = "usr/lib/python3/dist-packages"
 
 PLATFORM = (
-    *RUNTIME, "asyncpg", "obstore", "pyrage", "psutil", "prometheus-client", "kr8s", "cyclopts", "rich", "packaging",
+    *RUNTIME, "asyncpg", "obstore", "pyrage", "psutil", "prometheus-client", "redis", "kr8s", "cyclopts", "rich",
+    "packaging",
 )  # fmt: skip
 
 

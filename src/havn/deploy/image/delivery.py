@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from havn.clusters.kubernetes.values import Image
 from havn.clusters.port import ClusterError
-from havn.deploy.image.compose import Place, compose, copy
+from havn.deploy.image.compose import compose
+from havn.deploy.image.transfer import Place, copy
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.release.model import ReleaseError
 from havn.deploy.release.open import find

@@ -30,6 +30,10 @@ class Registry(Protocol):
         """Store a blob, from memory or from a file."""
         ...
 
+    async def mount(self, repository: str, digest: str, origin: str) -> bool:
+        """Take a blob over from the repository `origin` of the same registry; False when it is not to be had there."""
+        ...
+
     async def read(self, repository: str, descriptor: Descriptor) -> bytes:
         """A small blob (at most 16 MiB). Raises `NotInRegistry`, `RegistryError`."""
         ...

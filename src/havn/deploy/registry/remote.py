@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from havn.kit.problem import Problem
 _MAX_SMALL = 16 * 1024 * 1024
 _CHUNK = 4 * 1024 * 1024
 _TRIES = 4
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -52,6 +53,14 @@ class Credentials(msgspec.Struct, frozen=True):
         return f"Credentials({self.user!r})"
 
 
+class Unreachable(RegistryError):
+    """The registry cannot be reached just now."""
+
+
+class _Unexpected(RegistryError):
+    """An answer that the specification does not give here."""
+
+
 class _Token(msgspec.Struct):
     token: str | None = None
     access_token: str | None = None
@@ -60,8 +69,17 @@ class _Token(msgspec.Struct):
 class RemoteRegistry:
     """See `Registry`. `prefix` stands before every repository, for a registry that is shared."""
 
-    def __init__(self, client: HttpClient, *, prefix: str = "", credentials: Credentials | None = None) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        *,
+        prefix: str = "",
+        credentials: Credentials | None = None,
+        pauses: Sequence[float] = _PAUSES,
+    ) -> None:
+        """`pauses`: seconds before each further try of an upload that broke off."""
         self._client = client
+        self._pauses = pauses
         self._prefix = f"{prefix.strip('/')}/" if prefix else ""
         self._credentials = credentials
         self._tokens: dict[str, str] = {}
@@ -83,6 +101,24 @@ class RemoteRegistry:
         if not await self.has(repository, descriptor.digest):
             await self._upload(repository, content, descriptor)
         return descriptor
+
+    async def mount(self, repository: str, digest: str, origin: str) -> bool:
+        """See `Registry.mount`."""
+        if not is_repository(origin):
+            return False
+        wanted = urlencode({"mount": _digest(digest), "from": f"{self._prefix}{origin}"})
+        try:
+            answer = await self._call("POST", repository, f"blobs/uploads/?{wanted}", accept=(201, 202))
+        except Unreachable:
+            raise
+        except RegistryError:
+            # It may not let us read there: the blob is sent as any other.
+            return False
+        if answer.status_code == 202:
+            # It opened an upload instead, which nobody will use.
+            with suppress(RegistryError):
+                await self._send("DELETE", repository, _place(answer), accept=(200, 202, 204, 404))
+        return answer.status_code == 201
 
     async def read(self, repository: str, descriptor: Descriptor) -> bytes:
         """See `Registry.read`."""
@@ -173,30 +209,45 @@ class RemoteRegistry:
         return found
 
     async def _upload(self, repository: str, content: bytes | Path, descriptor: Descriptor) -> None:
-        begun = await self._call("POST", repository, "blobs/uploads/", accept=(202,))
-        place = _place(begun)
-        offset, failures = 0, 0
-        while offset < descriptor.size:
-            piece = _piece(content, offset)
+        """Send a blob piece by piece, going on after a break where the registry says that it got to."""
+        place, offset, failures = "", 0, 0
+        while True:
             try:
-                sent = await self._send(
-                    "PATCH", repository, place, accept=(202,), content=piece,
-                    headers={
-                        "content-type": "application/octet-stream",
-                        "content-range": f"{offset}-{offset + len(piece) - 1}",
-                    },
-                )  # fmt: skip
-                place, offset = _place(sent), offset + len(piece)
-            except (Problem, RegistryError):
-                # It broke on the way: the registry knows how much arrived.
-                failures += 1
-                if failures >= _TRIES:
+                if failures:
+                    place, offset = await self._arrived(repository, place)
+                    if not place and await self.has(repository, descriptor.digest):
+                        return
+                if not place:
+                    place, offset = _place(await self._call("POST", repository, "blobs/uploads/", accept=(202,))), 0
+                while offset < descriptor.size:
+                    piece = _piece(content, offset)
+                    sent = await self._send(
+                        "PATCH", repository, place, accept=(202,), content=piece,
+                        headers={
+                            "content-type": "application/octet-stream",
+                            "content-range": f"{offset}-{offset + len(piece) - 1}",
+                        },
+                    )  # fmt: skip
+                    place, offset, failures = _place(sent), offset + len(piece), 0
+                finish = f"{place}{'&' if '?' in place else '?'}{urlencode({'digest': descriptor.digest})}"
+                await self._send("PUT", repository, finish, accept=(201,), headers={"content-length": "0"})
+            except (Unreachable, _Unexpected):
+                if failures == len(self._pauses):
                     raise
-                asked = await self._send("GET", repository, place, accept=(204,))
-                place = _place(asked)
-                offset = int(asked.headers.get("range", "0--1").rsplit("-", 1)[1]) + 1
-        finish = f"{place}{'&' if '?' in place else '?'}{urlencode({'digest': descriptor.digest})}"
-        await self._send("PUT", repository, finish, accept=(201,), headers={"content-length": "0"})
+                await asyncio.sleep(self._pauses[failures])
+                failures += 1
+            else:
+                return
+
+    async def _arrived(self, repository: str, place: str) -> tuple[str, int]:
+        """Where an upload goes on, and how much of it the registry has; no place when it forgot the upload."""
+        if not place:
+            return "", 0
+        try:
+            asked = await self._send("GET", repository, place, accept=(204,))
+        except (NotInRegistry, _Unexpected):
+            return "", 0
+        return _place(asked), int(asked.headers.get("range", "0--1").rsplit("-", 1)[1]) + 1
 
     async def _add_to_fallback(self, repository: str, manifest: Manifest, stored: Descriptor) -> None:
         assert manifest.subject is not None
@@ -281,7 +332,7 @@ class RemoteRegistry:
             try:
                 answer = await self._client.request(method, path, headers=sent, content=content)
             except Problem as problem:
-                raise RegistryError("The registry cannot be reached just now: try again.") from problem
+                raise Unreachable("The registry cannot be reached just now: try again.") from problem
             if answer.status_code == 401 and attempt == 0:
                 await self._authorise(repository, answer.headers.get("www-authenticate", ""))
                 continue
@@ -291,7 +342,7 @@ class RemoteRegistry:
         if answer.status_code == 404 and 404 not in accept:
             raise NotInRegistry(f"{repository} is not in the registry.")
         if answer.status_code not in accept:
-            raise RegistryError(f"The registry answered {answer.status_code} to {method} for {repository}.")
+            raise _Unexpected(f"The registry answered {answer.status_code} to {method} for {repository}.")
         return answer
 
     def _place(self, repository: str) -> str:

@@ -60,8 +60,8 @@ def app_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def make_layer(files: Mapping[str, bytes], root: str) -> Layer:
-    """`files` under `root`: sorted, owned by root, modified at the epoch, readable by all."""
+def make_layer(files: Mapping[str, bytes], root: str, *, mode: int = 0o644) -> Layer:
+    """`files` under `root`: sorted, owned by root, modified at the epoch, readable by all (or as `mode` says)."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for folder in _folders(files, root):
@@ -70,7 +70,7 @@ def make_layer(files: Mapping[str, bytes], root: str) -> Layer:
             tar.addfile(info)
         for name in sorted(files):
             info = tarfile.TarInfo(f"{root}/{name}")
-            info.size, info.mode = len(files[name]), 0o644
+            info.size, info.mode = len(files[name]), mode
             tar.addfile(info, io.BytesIO(files[name]))
     data = archive.getvalue()
     return Layer(_gzip(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
