@@ -48,6 +48,7 @@ SHOWN: dict[str, Any] = {
     "egress.clusterRanges": ["10.0.0.0/8", "fd00::/8"],
     "egress.allowedRanges": ["192.168.0.0/16"],
     "egress.nameservers": ["192.0.2.53"],
+    "egress.authorities": "-----BEGIN CERTIFICATE-----",
     "egress.nodeSelector": {"pool": "out"},
     "egress.tolerations": [{"key": "out", "operator": "Exists"}],
     "egress.metricsFrom": [{"namespaceSelector": {}}],

@@ -180,7 +180,7 @@ def _refuse_ours(component: Component) -> None:
 RUNTIME = (
     "starlette", "granian", "uvloop", "msgspec", "httpx2", "structlog", "joserfc", "cryptography", "lxml", "jinja2",
     "markdown-it-py", "nh3", "python-multipart", "jsonschema-rs", "typst", "jmespath", "google-re2",
-    "watchfiles", "pyyaml", "tzdata",
+    "watchfiles", "pyyaml", "tzdata", "prometheus-client", "setproctitle",
 )  # fmt: skip
 
 
