@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from havn.appfolder import deployment, layouts, options, rules, settings
+from havn.appfolder.apis import read as read_apis
 from havn.appfolder.decoding import decode, error_path, error_text
 from havn.appfolder.deployment import HelmValues
 from havn.appfolder.egress import read as read_egress
@@ -20,6 +21,7 @@ from havn.appfolder.layouts import Footer, LayoutSet
 from havn.appfolder.options import OptionItem
 from havn.appfolder.rules import Calculation, ModelRules, Prefill, ValidationRule
 from havn.appfolder.settings import AppSettings
+from havn.contracts.management import Declarations
 from havn.contracts.storage import Application, DataType, TextResource
 from havn.engines import process as bpmn
 from havn.engines.egress_policy import EgressPolicy
@@ -51,6 +53,8 @@ class AppFolder(msgspec.Struct, frozen=True, kw_only=True):
     settings: AppSettings
     values: HelmValues
     egress: EgressPolicy | None
+    apis: Declarations | None
+    """The Apis that the app offers under management."""
     hooks_module: Path | None
     schemas: Mapping[str, bytes]
     """JSON Schema of each form data type."""
@@ -276,7 +280,7 @@ def _read(files: Files, environment: str) -> AppFolder:
     option_lists = read_options(files)
     schemas, model_rules = read_models(files, metadata) if metadata is not None else ({}, {})
     app_settings = read_settings(files, environment)
-    values, egress = deployment.read_values(files), read_egress(files)
+    values, egress, apis = deployment.read_values(files), read_egress(files), read_apis(files)
     footer = layouts.read_footer(files)
     errors = [finding for finding in files.findings if finding.severity == "error"]
     if errors or metadata is None or own_id is None or process is None:
@@ -304,6 +308,7 @@ def _read(files: Files, environment: str) -> AppFolder:
         settings=app_settings,
         values=values,
         egress=egress,
+        apis=apis,
         hooks_module=hooks if files.exists(files.app + HOOKS) else None,
         schemas=schemas,
         rules=model_rules,

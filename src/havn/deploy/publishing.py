@@ -1,4 +1,4 @@
-"""What the platform must know of an app before it runs: its policy and outbound rules, metadata and texts, its key."""
+"""What the platform must know of an app before it runs: policy, outbound rules, metadata, texts, Apis, its key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from havn.appfolder import AppFolder
 from havn.clients.authentication import AuthenticationClient
 from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
+from havn.clients.management import ManagementClient
 from havn.clients.storage import StorageClient
+from havn.contracts.management import Declarations
 from havn.contracts.storage import Standing, TaskMove, TaskMoved
 from havn.engines.egress_policy import EgressPolicy
 from havn.kit.http import HttpClient
@@ -40,12 +42,13 @@ class Publisher:
         self._authentication = AuthenticationClient(http)
         self._authorization = AuthorizationClient(http)
         self._storage = StorageClient(http)
+        self._management = ManagementClient(http)
         self._signer = signer
         self._http = http
         self._outbound = outbound
 
     async def publish(self, folder: AppFolder, release: str | None, before: AppFolder | None = None) -> None:
-        """Put policy, outbound rules, metadata and texts in force; texts that only `before` had are withdrawn.
+        """Put policy, outbound rules, metadata, texts and Apis in force; texts that only `before` had are withdrawn.
 
         Safe to repeat. Raises the platform's `Problem`.
         """
@@ -65,6 +68,7 @@ class Publisher:
             except Problem as problem:
                 if problem.status != 404:
                     raise
+        await self._management.declare(folder.org, folder.app, folder.apis or Declarations(), self._credentials())
 
     async def standing(self, org: str, app: str) -> Standing:
         """Where the app's open instances stand."""
@@ -75,7 +79,8 @@ class Publisher:
         return await self._storage.move_tasks(f"{org}/{app}", move, self._credentials())
 
     async def withdraw(self, org: str, app: str) -> None:
-        """Take the outbound rules away of an app that is no longer deployed."""
+        """Take away the outbound rules and the Apis of an app that is no longer deployed."""
+        await self._management.declare(org, app, Declarations(), self._credentials())
         if self._outbound is not None:
             await self._outbound.put(org, app, None)
 

@@ -1,4 +1,4 @@
-"""The smaller files: options, footer, settings, Helm values, egress rules; and JSON members named twice."""
+"""The smaller files: options, footer, settings, Helm values, egress rules, Apis; and JSON members named twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from havn.appfolder import chart, deployment, egress
+from havn.appfolder import apis, chart, deployment, egress
 from havn.appfolder.checks.subject import Subject
 from havn.appfolder.decoding import error_path, error_text
 from havn.appfolder.files import mapping
@@ -99,7 +99,7 @@ def settings(subject: Subject) -> None:
 
 
 def values(subject: Subject) -> None:
-    """Report Helm values that are not honoured, and outbound rules that cannot be put in force."""
+    """Report Helm values that are not honoured, and outbound rules and Apis that cannot be put in force."""
     file = deployment.file_for(subject.files, "values.yaml")
     found = deployment.read_yaml(subject.files, file)
     if found is not None and found.value is not None:
@@ -109,6 +109,7 @@ def values(subject: Subject) -> None:
             _ignored(subject, file, found.value, found)
             _unusable(subject, file, found)
     egress.read(subject.files)
+    apis.read(subject.files)
 
 
 def _ignored(subject: Subject, file: str, value: Any, found: deployment.YamlPlaces) -> None:

@@ -62,7 +62,7 @@ async def build(
     The same files, dependencies and `commit` always give the same digest. Dependencies that were resolved once are
     taken from `cache`. Raises `ReleaseError`, `RegistryError`.
     """
-    files = {**_outbound_rules(folder), **app_files(folder)}
+    files = {**_deployment_files(folder), **app_files(folder)}
     if not files:
         raise ReleaseError(f"{folder} holds no files.")
     repository = str(id_)
@@ -109,12 +109,12 @@ async def build(
     )
 
 
-def _outbound_rules(folder: Path) -> dict[str, bytes]:
-    """`deployment/egress.yaml` beside `App/`: it goes with the release, so that it is rolled back with it."""
-    beside = folder.parent / "deployment" / "egress.yaml"
-    if folder.name != "App" or not beside.is_file() or beside.is_symlink():
+def _deployment_files(folder: Path) -> dict[str, bytes]:
+    """Outbound rules and Apis in `deployment/` beside `App/`: they go with the release, and are rolled back with it."""
+    if folder.name != "App":
         return {}
-    return {"deployment/egress.yaml": beside.read_bytes()}
+    beside = {f"deployment/{name}": folder.parent / "deployment" / name for name in ("egress.yaml", "api.yaml")}
+    return {name: path.read_bytes() for name, path in beside.items() if path.is_file() and not path.is_symlink()}
 
 
 def commit_of(folder: Path) -> str | None:

@@ -1,0 +1,73 @@
+"""Reading `deployment/api.yaml`: the Apis that an app offers, with their plans; each mistake with its line."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import msgspec
+
+from havn.appfolder.decoding import error_path, error_text
+from havn.appfolder.deployment import YamlPlaces, file_for, read_yaml
+from havn.appfolder.files import Files
+from havn.contracts.management import Declarations
+
+FILE = "api.yaml"
+CODE = "deployment.api"
+
+
+def read(files: Files) -> Declarations | None:
+    """What the app declares; None when there is no file, or one that cannot be used (then with a finding)."""
+    file = file_for(files, FILE)
+    found = read_yaml(files, file)
+    if found is None:
+        return None
+    if found.value is None:
+        return Declarations()
+    if not isinstance(found.value, dict):
+        files.report("error", CODE, "The Apis of an app are an object.", file, (1, 1))
+        return None
+    try:
+        return msgspec.convert(_moments(found.value), Declarations)
+    except (msgspec.ValidationError, ValueError) as error:
+        message, hint = _plain(str(error))
+        files.report("error", CODE, message, file, _place(found, error_path(str(error))), hint)
+        return None
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "deployment/api.yaml",
+        **msgspec.json.schema(Declarations),
+    }
+
+
+def _moments(value: Any) -> Any:
+    """`value` with dates (`sunset: 2027-06-30`) as the moment in UTC when they begin."""
+    if isinstance(value, dict):
+        return {name: _moments(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_moments(each) for each in value]
+    if isinstance(value, datetime):
+        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
+
+
+def _plain(text: str) -> tuple[str, str]:
+    said = error_text(text)
+    if "unknown field" in said:
+        return f"This is not known here: {said.partition('unknown field ')[2]}.", "Look for a misspelt name."
+    if "missing required field" in said:
+        return f"This is missing: {said.partition('required field ')[2]}.", ""
+    if "matching regex" in said:
+        return "This cannot be used as a name or path.", "Names: a-z, 0-9 and -; paths begin with /."
+    return f"This cannot be used: {said}.", ""
+
+
+def _place(found: YamlPlaces, path: tuple[Any, ...]) -> tuple[int, int]:
+    """Line and column of `path`, or of the nearest thing above it."""
+    while path and path not in found.places:
+        path = path[:-1]
+    return found.places.get(path, (1, 1))
