@@ -1,13 +1,13 @@
-"""`havn deploy`, `scale`, `rollback`, `undeploy`: changes to what runs, followed to their end."""
+"""`havn deploy`, `scale`, `rollback`, `heal`, `undeploy`: changes to what runs, followed to their end."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
@@ -18,6 +18,11 @@ from havn.cli.platform import LOCAL, AsOption, EnvOption, StateOption, app_id, c
 if TYPE_CHECKING:
     from havn.clients.deploy import DeployClient
     from havn.contracts.deploy import Deployment
+    from havn.contracts.promotion import Approval
+
+MapOption = Annotated[Sequence[str], Parameter(name="--map", negative="")]
+StrandOption = Annotated[bool, Parameter(name="--strand", negative="")]
+Ask: TypeAlias = "Callable[[DeployClient], Awaitable[Deployment | Approval | None]]"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -30,6 +35,8 @@ def deploy(
     release: Annotated[str | None, Parameter(name=["--release", "-r"])] = None,
     path: Annotated[Path | None, Parameter(name="--path")] = None,
     replicas: Annotated[int | None, Parameter(name="--replicas")] = None,
+    map_: MapOption = (),
+    strand: StrandOption = False,
     as_: AsOption = None,
     state: StateOption = None,
     json_: JsonOption = False,
@@ -48,6 +55,10 @@ def deploy(
         App folder to build for ORG/APP.
     replicas
         How many processes (default: as many as before, else one).
+    map_
+        OLDTASK=NEWTASK: open instances in a task that the release has no more go to another; may be repeated.
+    strand
+        Leave open instances that the release has no place for as they are.
     as_
         ORG/APP, when WHAT is a folder with a template in it.
     state
@@ -55,20 +66,38 @@ def deploy(
     json_
         Write the outcome as JSON.
     """
-    org, app, digest = _release(what, release, path, as_, state)
+    mapping = mapped(map_)
+    org, app, digest = chosen_release(what, release, path, as_, state)
 
-    async def ask(client: DeployClient) -> Deployment:
+    async def ask(client: DeployClient) -> Deployment | Approval:
         from havn.contracts.deploy import DeployRequest
 
-        return await client.deploy(DeployRequest(environment=env, org=org, app=app, release=digest, replicas=replicas))
+        return await client.deploy(
+            DeployRequest(
+                environment=env, org=org, app=app, release=digest, replicas=replicas, mapping=mapping, strand=strand
+            )
+        )
 
-    _carry_out(ask, state, json_)
+    carry_out(ask, state, json_)
 
 
 def scale(
-    what: str, replicas: int, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    what: str,
+    replicas: int | None = None,
+    /,
+    *,
+    min_: Annotated[int | None, Parameter(name="--min")] = None,
+    max_: Annotated[int | None, Parameter(name="--max")] = None,
+    cpu: Annotated[int, Parameter(name="--cpu")] = 75,
+    up_seconds: Annotated[int, Parameter(name="--up-seconds")] = 0,
+    down_seconds: Annotated[int, Parameter(name="--down-seconds")] = 300,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
-    """Change the number of an app's replicas.
+    """Change the number of an app's replicas, or the bounds between which it follows the load.
+
+    Bounds are no part of a release: they stay through deploys and rollbacks.
 
     Parameters
     ----------
@@ -76,6 +105,16 @@ def scale(
         ORG/APP.
     replicas
         How many; 0 stops the app but keeps it deployed.
+    min_
+        The least, with --max in place of a number.
+    max_
+        The most.
+    cpu
+        Percent of the CPU asked for that a replica should use on average.
+    up_seconds
+        How long the load must have been higher before replicas are added.
+    down_seconds
+        How long it must have been lower before some are taken away.
     env
         The environment.
     state
@@ -83,8 +122,15 @@ def scale(
     json_
         Write the outcome as JSON.
     """
+    from havn.contracts.deploy import Scaling
+
     id_ = app_id(what)
-    _carry_out(lambda client: client.scale(env, id_.org, id_.app, replicas), state, json_)
+    bounds = None
+    if min_ is not None and max_ is not None and replicas is None:
+        bounds = Scaling(minimum=min_, maximum=max_, cpu=cpu, up_seconds=up_seconds, down_seconds=down_seconds)
+    elif min_ is not None or max_ is not None or replicas is None:
+        raise Failure("Say either how many replicas, or both --min and --max.")
+    carry_out(lambda client: client.scale(env, id_.org, id_.app, replicas, bounds), state, json_)
 
 
 def rollback(
@@ -93,10 +139,12 @@ def rollback(
     *,
     env: EnvOption = LOCAL,
     to: Annotated[int | None, Parameter(name="--to")] = None,
+    map_: MapOption = (),
+    strand: StrandOption = False,
     state: StateOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Put an earlier release back, with its policy and metadata, as a new revision.
+    """Put an earlier release back with its policy, outbound rules and metadata, as a new revision.
 
     Parameters
     ----------
@@ -106,13 +154,35 @@ def rollback(
         The environment.
     to
         The revision whose release is wanted (default: the last one with another release).
+    map_
+        OLDTASK=NEWTASK: open instances in a task that the earlier release does not have go to another; may be repeated.
+    strand
+        Leave open instances that the earlier release has no place for as they are.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
+    """
+    id_, mapping = app_id(what), mapped(map_)
+    carry_out(lambda client: client.rollback(env, id_.org, id_.app, to, mapping=mapping, strand=strand), state, json_)
+
+
+def heal(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+    """Put everything of an app back as it should be, when `havn status` tells that somebody has changed it by hand.
+
+    Parameters
+    ----------
+    what
+        ORG/APP.
+    env
+        The environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the outcome as JSON.
     """
     id_ = app_id(what)
-    _carry_out(lambda client: client.rollback(env, id_.org, id_.app, to), state, json_)
+    carry_out(lambda client: client.heal(env, id_.org, id_.app), state, json_)
 
 
 def undeploy(
@@ -149,10 +219,21 @@ def undeploy(
             return None
         return await client.undeploy(env, id_.org, id_.app)
 
-    _carry_out(ask, state, json_)
+    carry_out(ask, state, json_)
 
 
-def _release(
+def mapped(texts: Sequence[str]) -> dict[str, str]:
+    """`OLDTASK=NEWTASK`, each. Raises `Failure`."""
+    found = {}
+    for text in texts:
+        source, equals, target = text.partition("=")
+        if not (source and equals and target) or source in found:
+            raise Failure(f"{text[:80]} is not OLDTASK=NEWTASK, or names a task twice.")
+        found[source] = target
+    return found
+
+
+def chosen_release(
     what: str, release: str | None, path: Path | None, as_: str | None, state: Path | None
 ) -> tuple[str, str, str]:
     """Org, app and digest of what is to be deployed; built when a folder is named."""
@@ -190,14 +271,24 @@ def _known(repository: str, release: str | None, state: Path | None) -> str:
     return newest
 
 
-def _carry_out(ask: Callable[[DeployClient], Awaitable[Deployment | None]], state: Path | None, json_: bool) -> None:
+def carry_out(ask: Ask, state: Path | None, json_: bool) -> None:
     """Ask for a change, show its events as they come, and end with its outcome."""
+    from havn.contracts.promotion import Approval
+
     outcome = asyncio.run(_follow(ask, state))
     if outcome is None:
         say("Nothing was changed.")
         return
     if json_:
         write_json(outcome)
+    if isinstance(outcome, Approval):
+        say(
+            f"Approval {outcome.id} waits until {outcome.expires.astimezone():%Y-%m-%d %H:%M}: somebody else runs "
+            f"`havn approve {outcome.id}`."
+        )
+        if not json_:
+            write(str(outcome.id))
+        return
     if outcome.status != "succeeded":
         raise Failure(
             f"Revision {outcome.revision} of {outcome.org}/{outcome.app} failed, and what ran before runs on: "
@@ -207,12 +298,14 @@ def _carry_out(ask: Callable[[DeployClient], Awaitable[Deployment | None]], stat
         write(f"{outcome.org}/{outcome.app} in {outcome.environment} is at revision {outcome.revision}.")
 
 
-async def _follow(ask: Callable[[DeployClient], Awaitable[Deployment | None]], state: Path | None) -> Deployment | None:
+async def _follow(ask: Ask, state: Path | None) -> Deployment | Approval | None:
+    from havn.contracts.promotion import Approval
+
     began = time.perf_counter()
     async with control_plane(state) as client:
         deployment = await ask(client)
-        if deployment is None:
-            return None
+        if deployment is None or isinstance(deployment, Approval):
+            return deployment
         async for progress in client.follow(deployment):
             for event in progress.events:
                 say(f"{time.perf_counter() - began:6.1f} s  {event.message}")

@@ -83,7 +83,7 @@ def status(
         _status_of_platform(state, json_)
         return
     id_ = app_id(what)
-    info = _ask(lambda client: client.app(env, id_.org, id_.app), state)
+    info = _ask(lambda client: client.app(env, id_.org, id_.app, drift=True), state)
     if json_:
         write_json(info)
         return
@@ -97,6 +97,14 @@ def status(
             f"    {replica.name}  {replica.state} since {_when(replica.since)}, release {_short(replica.release)}, "
             f"{replica.restarts} restarts{reason}"
         )
+    if (bounds := info.scaling) is not None:
+        write(f"  Scaling   {bounds.minimum} to {bounds.maximum} replicas, at {bounds.cpu} percent CPU")
+    if info.base is not None:
+        write(f"  Base      {_short(info.base)}")
+    for sentence in info.drift or ():
+        write(f"  Drift     {sentence}")
+    if info.drift:
+        write(f"  `havn heal {info.org}/{info.app} --env {info.environment}` puts it back as it was deployed.")
 
 
 def _status_of_platform(state: Path | None, json_: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -17,12 +18,17 @@ from havn.contracts.deploy import (
     DeployRequest,
     DevEvent,
     DevRequest,
+    ExecEvent,
+    ExecRequest,
     LogEntry,
     MachinePart,
     ReleaseInfo,
     RollbackRequest,
     ScaleRequest,
+    Scaling,
 )
+from havn.contracts.difference import Difference
+from havn.contracts.promotion import Approval, DecisionRequest, PromoteRequest
 from havn.contracts.secrets import RekeyAnswer, RekeyRequest, SecretChange, SecretInfo, SecretRequest
 from havn.kit.http import HttpClient, TransportError
 from havn.kit.problem import Problem
@@ -39,9 +45,29 @@ class DeployClient:
         self._http = http
         self._headers = {"authorization": f"Bearer {token}"}
 
-    async def deploy(self, request: DeployRequest) -> Deployment:
-        """Ask for a release to be deployed."""
-        return await self._send("POST", "/deployments", Deployment, request)
+    async def deploy(self, request: DeployRequest) -> Deployment | Approval:
+        """Ask for a release to be deployed; where somebody else must approve, what waits for them."""
+        return await self._ask("/deployments", request)
+
+    async def promote(self, request: PromoteRequest) -> Deployment | Approval:
+        """Ask for what runs in one environment to be put into another; see `deploy`."""
+        return await self._ask("/promotions", request)
+
+    async def approvals(self, *, status: str | None = None, org: str | None = None) -> list[Approval]:
+        """The newest approvals."""
+        return await self._send("GET", "/approvals", list[Approval], status=status, org=org)
+
+    async def approval(self, number: int) -> Approval:
+        """One of them."""
+        return await self._send("GET", f"/approvals/{number}", Approval)
+
+    async def approve(self, number: int, comment: str | None) -> Deployment:
+        """Begin what somebody else has asked for."""
+        return await self._send("POST", f"/approvals/{number}/approve", Deployment, DecisionRequest(comment=comment))
+
+    async def reject(self, number: int, comment: str | None) -> Approval:
+        """Turn down what somebody has asked for."""
+        return await self._send("POST", f"/approvals/{number}/reject", Approval, DecisionRequest(comment=comment))
 
     async def progress(self, deployment: int, *, after: int = 0, wait: int = 0) -> DeploymentProgress:
         """A deployment and its events after the one numbered `after`; waits at most `wait` seconds for one."""
@@ -61,22 +87,42 @@ class DeployClient:
         """What should run, and what does."""
         return await self._send("GET", "/apps", list[AppInfo], environment=environment, org=org)
 
-    async def app(self, environment: str, org: str, app: str) -> AppInfo:
-        """One app; 404 when it is not deployed."""
-        return await self._send("GET", _path(environment, org, app), AppInfo)
+    async def app(self, environment: str, org: str, app: str, *, drift: bool = False) -> AppInfo:
+        """One app; 404 when it is not deployed. `drift`: with what somebody has changed by hand."""
+        return await self._send("GET", _path(environment, org, app), AppInfo, drift="true" if drift else None)
+
+    async def difference(self, environment: str, org: str, app: str, release: str, *, text: bool = False) -> Difference:
+        """What deploying a release would change."""
+        path = f"{_path(environment, org, app)}/difference"
+        return await self._send("GET", path, Difference, release=release, text="true" if text else None)
+
+    async def heal(self, environment: str, org: str, app: str) -> Deployment:
+        """Ask for everything of an app to be put back as it should be."""
+        return await self._send("POST", f"{_path(environment, org, app)}/heal", Deployment)
 
     async def undeploy(self, environment: str, org: str, app: str) -> Deployment:
         """Ask for an app to be stopped and taken away; its data stay."""
         return await self._send("DELETE", _path(environment, org, app), Deployment)
 
-    async def scale(self, environment: str, org: str, app: str, replicas: int) -> Deployment:
-        """Ask for another number of replicas."""
-        body = ScaleRequest(replicas=replicas)
+    async def scale(
+        self, environment: str, org: str, app: str, replicas: int | None, scaling: Scaling | None = None
+    ) -> Deployment:
+        """Ask for another number of replicas, or for bounds between which it follows the load."""
+        body = ScaleRequest(replicas=replicas, scaling=scaling)
         return await self._send("POST", f"{_path(environment, org, app)}/scale", Deployment, body)
 
-    async def rollback(self, environment: str, org: str, app: str, revision: int | None) -> Deployment:
+    async def rollback(
+        self,
+        environment: str,
+        org: str,
+        app: str,
+        revision: int | None,
+        *,
+        mapping: Mapping[str, str] | None = None,
+        strand: bool = False,
+    ) -> Deployment:
         """Ask for the release of an earlier revision, or of the last different one."""
-        body = RollbackRequest(revision=revision)
+        body = RollbackRequest(revision=revision, mapping=mapping or {}, strand=strand)
         return await self._send("POST", f"{_path(environment, org, app)}/rollback", Deployment, body)
 
     async def history(self, environment: str, org: str, app: str) -> list[Deployment]:
@@ -121,32 +167,53 @@ class DeployClient:
         self, environment: str, org: str, app: str, *, lines: int, follow: bool
     ) -> AsyncGenerator[LogEntry, None]:
         """Log lines, and with `follow` those that come."""
-        path = f"{_BASE}{_path(environment, org, app)}/logs"
+        path = f"{_path(environment, org, app)}/logs"
         params = {"lines": lines, "follow": "true" if follow else "false"}
-        try:
-            async with self._http.stream("GET", path, params=params, headers=self._headers, timeout=None) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise answers.failure(response, of=_NAME)
-                async for line in response.aiter_lines():
-                    yield msgspec.json.decode(line, type=LogEntry)
-        except TransportError as error:
-            raise Problem(503, f"{_NAME} cannot be reached just now.", code="upstream_unavailable") from error
+        async with contextlib.aclosing(self._lines("GET", path, LogEntry, params=params)) as events:
+            async for each in events:
+                yield each
+
+    async def execute(
+        self, environment: str, org: str, app: str, command: Sequence[str]
+    ) -> AsyncGenerator[ExecEvent, None]:
+        """Run a command in the surroundings of one replica: what it writes, and last how it ended."""
+        path = f"{_path(environment, org, app)}/exec"
+        body = ExecRequest(command=list(command))
+        async with contextlib.aclosing(self._lines("POST", path, ExecEvent, body=body)) as events:
+            async for each in events:
+                yield each
 
     async def dev(self, request: DevRequest) -> AsyncGenerator[DevEvent, None]:
         """Run an app from its folder for as long as the events are read."""
-        body = msgspec.json.encode(request)
+        async with contextlib.aclosing(self._lines("POST", "/dev", DevEvent, body=request)) as events:
+            async for each in events:
+                yield each
+
+    async def _lines(
+        self, method: str, path: str, type_: type[T], *, params: Any = None, body: Any = None
+    ) -> AsyncGenerator[T, None]:
+        """An answer that comes an object a line."""
+        content = None if body is None else msgspec.json.encode(body)
         try:
             async with self._http.stream(
-                "POST", f"{_BASE}/dev", content=body, headers=self._headers, timeout=None
+                method, f"{_BASE}{path}", params=params, content=content, headers=self._headers, timeout=None
             ) as response:
                 if not response.is_success:
                     await response.aread()
                     raise answers.failure(response, of=_NAME)
                 async for line in response.aiter_lines():
-                    yield msgspec.json.decode(line, type=DevEvent)
+                    yield msgspec.json.decode(line, type=type_)
         except TransportError as error:
-            raise Problem(503, f"{_NAME} is gone.", code="upstream_unavailable") from error
+            raise Problem(503, f"{_NAME} cannot be reached just now.", code="upstream_unavailable") from error
+
+    async def _ask(self, path: str, body: Any) -> Deployment | Approval:
+        """Ask for a deployment; the place of what was made says which of the two it is."""
+        response = await self._http.request(
+            "POST", f"{_BASE}{path}", headers=self._headers, content=msgspec.json.encode(body)
+        )
+        if "/approvals/" in response.headers.get("location", ""):
+            return answers.read(response, Approval, of=_NAME)
+        return answers.read(response, Deployment, of=_NAME)
 
     async def _send(self, method: str, path: str, type_: type[T], body: Any = None, **params: Any) -> T:
         response = await self._http.request(
