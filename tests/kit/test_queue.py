@@ -183,3 +183,21 @@ async def test_the_job_of_a_killed_process_is_taken_over_at_once(queue):
         process.stdout.close()
         await finished(connection, 2)
     assert len(done) == 2
+
+
+async def test_a_group_whose_jobs_hang_leaves_places_to_the_others(queue):
+    url, connection = queue
+    for number in range(120):
+        await add(connection, f"tt02/away/app{number}")
+    await add(connection, "tt02/near/app")
+    hanging, done = [], asyncio.Event()
+
+    async def work(job):
+        if "/away/" in job.key:
+            hanging.append(job.key)
+            await asyncio.Event().wait()
+        done.set()
+
+    async with working(url, {"work": work}, at_once=4, per_group=2), asyncio.timeout(20):
+        await done.wait()
+    assert len(hanging) == 2

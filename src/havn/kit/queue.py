@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -58,6 +59,10 @@ An exception means: try again later. A job that must not be tried again is done;
 """
 
 
+def _group(key: str) -> str:
+    return key.rpartition("/")[0] or key
+
+
 async def enqueue(connection: Connection, kind: str, key: str, payload: Any) -> int:
     """Add a job in the transaction of `connection`; jobs of equal `key` are done in order, one at a time."""
     number = await connection.fetchval(
@@ -68,13 +73,26 @@ async def enqueue(connection: Connection, kind: str, key: str, payload: Any) -> 
 
 
 class Worker:
-    """Does the jobs of one schema, `at_once` at most, until its `run` is cancelled. Any number may run side by side."""
+    """Does the jobs of one schema, `at_once` at most, until its `run` is cancelled. Any number may run side by side.
 
-    def __init__(self, url: str, schema: str, handlers: Mapping[str, Handler], *, at_once: int = 4) -> None:
+    With `per_group`, at most that many of one group at once: what stands before the last slash of a key. So work that
+    hangs on one thing, such as a cluster that does not answer, never takes every place there is.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        schema: str,
+        handlers: Mapping[str, Handler],
+        *,
+        at_once: int = 4,
+        per_group: int | None = None,
+    ) -> None:
         self._url = url
         self._schema = schema
         self._handlers = handlers
         self._at_once = at_once
+        self._per_group = per_group or at_once
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         # One connection holds all the locks, and it can do one thing at a time.
@@ -121,17 +139,24 @@ class Worker:
         """Begin the first open job of every key that nobody works on."""
         if len(self._busy) >= self._at_once:
             return
+        groups = Counter(_group(key) for key in self._busy)
         rows = await connection.fetch(
             "select id, kind, key, payload, attempts from ("
             " select distinct on (key) id, kind, key, payload, attempts, due from job"
             " where finished is null order by key, id) first"
-            " where due <= now() and key <> all($1) order by due, id limit 100",
+            " where due <= now() and key <> all($1) and regexp_replace(key, '/[^/]*$', '') <> all($2)"
+            " order by due, id limit 100",
             list(self._busy),
+            [group for group in groups if groups[group] >= self._per_group],
         )
         for row in rows:
             if len(self._busy) >= self._at_once:
                 return
             key, lock = row["key"], self._lock(row["key"])
+            if groups[_group(key)] >= self._per_group:
+                # The next look leaves the group out, and sees what is behind it.
+                self._wake.set()
+                continue
             if not await connection.fetchval("select pg_try_advisory_lock($1)", lock):
                 continue
             # It may have been finished between the look and the lock.
@@ -143,6 +168,7 @@ class Worker:
                 self._wake.set()
                 continue
             job = Job(row["id"], row["kind"], key, row["payload"], attempts)
+            groups[_group(key)] += 1
             self._busy[key] = asyncio.create_task(self._do(connection, job, lock), name=f"job {job.id}")
 
     async def _do(self, connection: Connection, job: Job, lock: int) -> None:
