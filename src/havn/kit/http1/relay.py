@@ -38,6 +38,17 @@ class Timeouts(msgspec.Struct, frozen=True):
     """Until the peer takes what was sent to it."""
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """What a request's body may be: at most `size` bytes, and no trickle that holds an upstream for hours.
+
+    After `grace` seconds of waiting for it, it must have brought `rate` bytes a second on average. 0 is no bound.
+    """
+
+    size: int = 0
+    rate: int = 0
+    grace: float = 30.0
+
+
 class UpstreamFailed(Exception):
     """The upstream broke off before any of its answer was passed on, so another answer can still be given.
 
@@ -71,6 +82,7 @@ async def relay(
     *,
     timeouts: Timeouts,
     answer_fields: AnswerFields | None = None,
+    allowed: Upload | None = None,
 ) -> Result:
     """Send `head` and the client's body to `upstream`, and the answer back; an upgrade becomes a tunnel.
 
@@ -80,7 +92,8 @@ async def relay(
     upstream.write(head)
     upload: asyncio.Task[None] | None = None
     if request.body != 0:
-        upload = asyncio.get_running_loop().create_task(_upload(client, request, upstream, timeouts))
+        copying = _upload(client, request, upstream, timeouts, allowed or Upload())
+        upload = asyncio.get_running_loop().create_task(copying)
     try:
         response = await _answer_head(client, request, upstream, upload, timeouts)
         if response.status == 101:
@@ -206,11 +219,24 @@ def _raise_client_fault(upload: asyncio.Task[None]) -> None:
             raise error
 
 
-async def _upload(client: Wire, request: RequestHead, upstream: Wire, timeouts: Timeouts) -> None:
+async def _upload(client: Wire, request: RequestHead, upstream: Wire, timeouts: Timeouts, allowed: Upload) -> None:
     """Copy the request's body. An upstream that stops taking it is not a fault: its answer says why."""
     body = BodyReader(request.body)
     chunked = request.body == CHUNKED
-    while piece := await client.payload(body, timeouts.body):
+    size, now = 0, asyncio.get_running_loop().time
+    # Only the time spent waiting for the client counts against it.
+    waited = 0.0
+    while True:
+        began = now()
+        piece = await client.payload(body, timeouts.body)
+        waited += now() - began
+        if not piece:
+            break
+        size += len(piece)
+        if allowed.size and size > allowed.size:
+            raise BadMessage("The request is too large.", 413, "too_large")
+        if allowed.rate and waited > allowed.grace + size / allowed.rate:
+            raise SlowPeer
         upstream.write(chunk(piece) if chunked else piece)
         try:
             await upstream.drain(timeouts.take)
