@@ -89,7 +89,7 @@ class Tally:
         """Count one request.
 
         Bad is an answer of 5xx, whoever gave it: a timeout of the ingress is 502 or 504, no replica 503. A client that
-        left before its answer (499) is its own doing, as every 4xx is.
+        left before its answer (499) is its own doing, as every 4xx is. A change of protocol (101) is no answer at all.
         """
         bad = record.status >= 500
         if record.probe:
@@ -100,7 +100,7 @@ class Tally:
             self._refused += 1
         if bad:
             self._bad += 1
-        elif record.status >= 400:
+        elif record.status >= 400 or record.status < 200:
             self._excluded += 1
         else:
             self._good += 1

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import msgspec
 import setproctitle
@@ -19,6 +20,8 @@ import structlog
 import uvloop
 
 from havn.gateway.ingress.control import Answer, Command
+from havn.gateway.ingress.limits import Limits
+from havn.gateway.ingress.records import AccessLog
 from havn.gateway.ingress.server import Ingress
 from havn.kit import log, settings
 
@@ -27,16 +30,31 @@ _MAX_LINE = 16 * 1024 * 1024
 
 
 class IngressSettings(msgspec.Struct, frozen=True):
-    """`port` to listen on, the public `scheme`, and the descriptor of the control socket."""
+    """`port` to listen on, the public `scheme`, the descriptor of the control socket, and the bounds of `Limits`."""
 
     control_fd: int
     port: int = 8000
     scheme: str = "http"
+    access_log: str = ""
+    """Where every request is recorded; empty: nowhere."""
+    max_body_bytes: int = Limits().body_bytes
+    address_requests: int = Limits().address_requests
+    address_rate: float = Limits().address_rate
+    address_burst: int = Limits().address_burst
+    org_requests: int = Limits().org_requests
 
 
 async def main(settings: IngressSettings) -> None:
     """Serve until the parent goes or SIGTERM comes."""
-    ingress = Ingress(scheme=settings.scheme)
+    access_log = AccessLog(Path(settings.access_log)) if settings.access_log else None
+    limits = Limits(
+        body_bytes=settings.max_body_bytes,
+        address_requests=settings.address_requests,
+        address_rate=settings.address_rate,
+        address_burst=settings.address_burst,
+        org_requests=settings.org_requests,
+    )
+    ingress = Ingress(scheme=settings.scheme, limits=limits, access_log=access_log)
     await ingress.listen("127.0.0.1", settings.port)
     # No IPv6 on this machine: browsers fall back on IPv4 by themselves.
     with contextlib.suppress(OSError):
@@ -54,6 +72,8 @@ async def main(settings: IngressSettings) -> None:
     control.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await control
+    if access_log is not None:
+        access_log.close()
 
 
 async def _control(ingress: Ingress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+from datetime import datetime
 from http import HTTPStatus
 from string import Template
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -34,12 +36,39 @@ _TEXTS = {
         "nb": ("Fikk ikke svar i tide", "$name svarte ikke i tide."),
         "nn": ("Fekk ikkje svar i tide", "$name svara ikkje i tide."),
     },
+    "maintenance": {
+        "en": ("Down for maintenance", "$name is down for maintenance. $until"),
+        "nb": ("Vedlikehold", "$name er stengt for vedlikehold. $until"),
+        "nn": ("Vedlikehald", "$name er stengd for vedlikehald. $until"),
+    },
+    "too_many": {
+        "en": ("Too many requests", "Your network sends too many requests just now. Try again in a moment."),
+        "nb": ("For mange forespørsler", "Nettet ditt sender for mange forespørsler nå. Prøv igjen om litt."),
+        "nn": ("For mange førespurnader", "Nettet ditt sender for mange førespurnader no. Prøv igjen om litt."),
+    },
+    "busy": {
+        "en": ("Very busy just now", "There is more to do here than we manage just now. Try again in a moment."),
+        "nb": ("Stor pågang", "Det er større pågang enn vi klarer akkurat nå. Prøv igjen om litt."),
+        "nn": ("Stor pågang", "Det er større pågang enn vi klarer akkurat no. Prøv igjen om litt."),
+    },
+    "blocked": {
+        "en": ("Blocked for now", "Your network is blocked for now. Ask the service owner if this is wrong."),
+        "nb": ("Sperret inntil videre", "Nettet ditt er sperret inntil videre. Spør tjenesteeieren om det er feil."),
+        "nn": ("Sperra inntil vidare", "Nettet ditt er sperra inntil vidare. Spør tenesteeigaren om det er feil."),
+    },
     "refused": {
         "en": ("The request was refused", "$detail"),
         "nb": ("Forespørselen ble avvist", "$detail"),
         "nn": ("Førespurnaden vart avvist", "$detail"),
     },
 }  # fmt: skip
+
+_UNTIL = {
+    "en": ("It is expected back $when.", "Try again later."),
+    "nb": ("Den er ventet tilbake $when.", "Prøv igjen senere."),
+    "nn": ("Ho er venta tilbake $when.", "Prøv igjen seinare."),
+}
+_OSLO = ZoneInfo("Europe/Oslo")
 
 _PAGE = Template(
     '<!doctype html><html lang="$lang"><head><meta charset="utf-8"><title>$title</title>'
@@ -52,20 +81,32 @@ _PAGE = Template(
 
 
 def page(
-    status: int, code: str, *, accept: bytes = b"", languages: bytes = b"", **words: str
+    status: int,
+    code: str,
+    *,
+    accept: bytes = b"",
+    languages: bytes = b"",
+    retry_after: int = 2,
+    until: datetime | None = None,
+    message: str = "",
+    **words: str,
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """The body and header fields for `code` (a key of the texts), as HTML if the client asks for that."""
+    """The body and header fields for `code` (a key of the texts), as HTML if the client asks for that.
+
+    `retry_after` is sent in seconds with 429 and 503; `until` and `message` are told where the text is about them.
+    """
     lang = _language(languages)
     phrase = HTTPStatus(status).phrase
     fields = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-    if status == 503:
-        fields.append((b"retry-after", b"2"))
+    if status in (429, 503):
+        fields.append((b"retry-after", b"%d" % retry_after))
     if b"text/html" in accept.lower():
         title, text = _TEXTS[code][lang]
         body = _PAGE.substitute(
             lang=lang,
             title=html.escape(title),
-            text=html.escape(Template(text).substitute(words)),
+            text=html.escape(Template(text).substitute(words, until=_back(until, lang)))
+            + (f"</p><p>{html.escape(message)}" if message else ""),
             status=f"{status} {phrase}",
         ).encode()
         fields += [
@@ -73,12 +114,23 @@ def page(
             (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
         ]
     else:
-        detail = Template(_TEXTS[code]["en"][1]).substitute(words)
+        detail = Template(_TEXTS[code]["en"][1]).substitute(words, until=_back(until, "en"))
         problem = {"type": "about:blank", "title": phrase, "status": status, "detail": detail, "code": code}
+        if until is not None:
+            problem["until"] = until
+        if message:
+            problem["message"] = message
         body = msgspec.json.encode(problem)
         fields.append((b"content-type", b"application/problem+json"))
     fields.append((b"content-length", b"%d" % len(body)))
     return body, fields
+
+
+def _back(until: datetime | None, lang: str) -> str:
+    known, unknown = _UNTIL[lang]
+    if until is None:
+        return unknown
+    return Template(known).substitute(when=f"{until.astimezone(_OSLO):%d.%m.%Y %H:%M}")
 
 
 def _language(header: bytes) -> str:

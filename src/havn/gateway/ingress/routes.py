@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from havn.gateway.ingress.shut import Blocked, Closed
+
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _UPSTREAM = re.compile(r"(127\.0\.0\.1|\[::1\]):[0-9]{1,5}")
@@ -33,10 +35,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All routes, with the version that the sender counts."""
+    """All routes, who is shut out and what is shut, with the version that the sender counts."""
 
     version: int
     routes: tuple[Route, ...] = ()
+    closed: tuple[Closed, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
 
 
 class Router:
