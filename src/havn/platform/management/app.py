@@ -25,6 +25,7 @@ from havn.platform.management.catalogue import Catalogue
 from havn.platform.management.catalogue_api import CatalogueApi
 from havn.platform.management.consumer_api import ConsumerApi
 from havn.platform.management.desk import Desk
+from havn.platform.management.metering.wiring import Metering
 from havn.platform.management.owner_api import OwnerApi
 from havn.platform.management.owners import Owners
 from havn.platform.management.settings import Settings
@@ -52,11 +53,18 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     )
     mandates = Mandates(RegisterClient(http), signer, owners, clock)
     desk = Desk(database, mandates, clock)
+    metering = Metering(
+        database,
+        settings.management_database_url,
+        callers.components,
+        clock=clock,
+        counters_url=settings.management_counters_url,
+    )
     catalogue = Catalogue(database, owners, scheme=settings.scheme, domain=settings.domain)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with callers.following():
+        async with callers.following(), metering.running():
             yield
         await http.close()
         await database.close()
@@ -75,6 +83,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
             *CatalogueApi(catalogue).routes(BASE),
             *OwnerApi(desk, callers.components).routes(BASE),
             *ConsumerApi(desk, callers.components).routes(BASE),
+            *metering.routes(BASE),
         ],
         name="management",
         lifespan=lifespan,

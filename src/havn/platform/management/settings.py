@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_access_key: str
     """Secret: this component's private key for platform access tokens (JWK)."""
     scheme: str = "https"
+    management_counters_url: str | None = None
+    """Secret: Valkey or Redis for the counters of rates. Without: in memory, right for one process of this API only."""
     management_apps_url: str = ""
     """Where the ingress of all apps is reached from this process; empty: at each app's public address."""
 
