@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from havn.clusters.kubernetes.values import Image, values
-from havn.clusters.port import Workload
+from havn.clusters.port import Scaling, Workload
 
 IMAGE = Image("registry.example.no/ttd/first", "sha256:" + "a" * 64)
 
@@ -43,6 +43,11 @@ def test_under_an_autoscaler_the_replicas_asked_for_are_the_least_and_none_turns
     assert values(site, "ttd", workload(replicas=9), IMAGE, "")["autoscaling"]["maxReplicas"] == 9
     assert values(site, "ttd", workload(replicas=0), IMAGE, "")["autoscaling"]["enabled"] is False
     assert values({}, "ttd", workload(replicas=2), IMAGE, "")["autoscaling"] == {"enabled": False}
+    asked = {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 5}}
+    assert values({}, "ttd", workload(replicas=1, chart=asked), IMAGE, "")["autoscaling"] == asked["autoscaling"]
+    bounds = Scaling(minimum=1, maximum=2)
+    operated = values({}, "ttd", workload(replicas=1, chart=asked, scaling=bounds), IMAGE, "")["autoscaling"]
+    assert (operated["minReplicas"], operated["maxReplicas"]) == (1, 2)
 
 
 def test_what_the_apps_folder_asks_for_goes_before_the_clusters_own_values():

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from havn.appfolder import AppFolder, AppFolderError
+from havn.appfolder.chart import chart_values
 from havn.clusters.port import Cluster, ClusterError, Clusters, Progress, Scaling, UnknownApp, Workload, silent
 from havn.contracts import deploy as contract
 from havn.contracts.deploy import Deployment
@@ -301,11 +302,13 @@ class Rollout:
 
     async def _workload(self, target: Target, release: str, replicas: int, key: str, secrets: Delivered) -> Workload:
         environment = await self._environments.find(target.environment)
+        asked = chart_values((await self._folder(target, release)).values)
         return Workload(
             app=target.app,
             release=release,
             replicas=replicas,
-            settings=environment.settings,
+            settings={**asked.environment, **environment.settings},
+            chart=asked.chart,
             secrets={**secrets.files, "platform-access-key": key},
             secret_variables=secrets.variables,
         )

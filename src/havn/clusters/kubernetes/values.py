@@ -65,8 +65,10 @@ def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, 
         for way, seconds in (("scaleUp", wanted.up_seconds), ("scaleDown", wanted.down_seconds)):
             behavior[way] = {**behavior.get(way, {}), "stabilizationWindowSeconds": seconds}
     elif scaling.setdefault("enabled", False):
-        scaling["minReplicas"] = workload.replicas
-        scaling["maxReplicas"] = max(workload.replicas, scaling.get("maxReplicas", workload.replicas))
+        # The least that the app's own folder asks for holds until an operator sets bounds.
+        asked = workload.chart.get("autoscaling", {}).get("minReplicas", 0)
+        scaling["minReplicas"] = least = max(workload.replicas, asked)
+        scaling["maxReplicas"] = max(least, scaling.get("maxReplicas", least))
     return made
 
 
