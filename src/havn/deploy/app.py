@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from havn.deploy.endpoints import Endpoint, routes
 from havn.deploy.environments import Environments, Keyring
 from havn.deploy.folders import Folders
 from havn.deploy.inspection_api import InspectionApi
+from havn.deploy.management import ManagementRelay
+from havn.deploy.openapi import document
 from havn.deploy.plan import Plan
 from havn.deploy.promotion.api import PromotionApi
 from havn.deploy.promotion.gate import Gate
@@ -33,8 +35,10 @@ from havn.deploy.secrets.vault import Vault
 from havn.deploy.store import Store
 from havn.deploy.story import Changes
 from havn.kit.clock import Clock, system_clock
-from havn.kit.queue import Worker
-from havn.kit.web import create_app
+from havn.kit.queue import Handler, Worker
+from havn.kit.web import create_app, json_response
+
+_JOBS, _JOBS_PER_CLUSTER = 16, 4
 
 
 async def build(
@@ -50,6 +54,9 @@ async def build(
     clock: Clock = system_clock,
     extra: Sequence[Endpoint] = (),
     reached: Reached = silent,
+    handlers: Mapping[str, Handler] | None = None,
+    also_sealed: Sequence[Callable[[], Awaitable[int]]] = (),
+    public: str = "",
 ) -> tuple[Starlette, Store]:
     """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
 
@@ -57,7 +64,8 @@ async def build(
 
     `identities` open what is sealed in the database. `releases` is the folder into which releases are unpacked to be
     read. `extra` are rows of the table of routes for whoever hosts the control plane. `reached` is told each step of a
-    deployment.
+    deployment. `handlers` do other kinds of jobs. `also_sealed` seal with the first identity what they keep sealed.
+    `public` is the control plane's public address.
     """
     store = await Store.open(database_url)
     secret_store = await SecretStore.open(database_url)
@@ -79,10 +87,16 @@ async def build(
         clock=clock,
         reached=reached,
     )
-    handlers = {"deployment": rollout.deployment, "restore": rollout.restore}
-    worker = Worker(database_url, "deploy", handlers)
+    jobs = {"deployment": rollout.deployment, "restore": rollout.restore, **(handlers or {})}
+    # A job's key is environment/org/app: jobs for a cluster that does not answer leave places to the others.
+    worker = Worker(database_url, "deploy", jobs, at_once=_JOBS, per_group=_JOBS_PER_CLUSTER)
     secrets_api = SecretsApi(
-        vault, environments=environments, identities=identities, redeploy=Redeploy(store, clock), clock=clock
+        vault,
+        environments=environments,
+        identities=identities,
+        redeploy=Redeploy(store, clock),
+        clock=clock,
+        also_sealed=also_sealed,
     )
     api = Api(store, environments=environments, clusters=clusters, changes=changes, gate=gate, clock=clock)
     inspection = InspectionApi(store, environments=environments, clusters=clusters, plan=plan, clock=clock)
@@ -103,14 +117,21 @@ async def build(
         """Whether the control plane answers."""
         return PlainTextResponse("OK")
 
+    async def openapi(request: Request) -> Response:
+        """This document."""
+        return json_response(document(table, server=public))
+
     table = [
         Endpoint(method="GET", path="/health", handler=health, role=None),
+        Endpoint(method="GET", path="/openapi.json", handler=openapi, role=None),
         *api.endpoints(),
         *inspection.endpoints(),
         *PromotionApi(gate, approvals, clock).endpoints(),
         *secrets_api.endpoints(),
+        *ManagementRelay(environments).endpoints(),
         *extra,
     ]
     app = create_app(routes(table, access), name="deploy", lifespan=lifespan)
     app.state.vault = vault
+    app.state.endpoints = tuple(table)
     return app, store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -41,12 +41,15 @@ class SecretsApi:
         identities: Identities,
         redeploy: Redeploy,
         clock: Clock,
+        also_sealed: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
+        """`also_sealed` seal anew what others keep sealed with the same identities."""
         self._vault = vault
         self._environments = environments
         self._identities = identities
         self._redeploy = redeploy
         self._clock = clock
+        self._also_sealed = also_sealed
 
     def endpoints(self) -> list[Endpoint]:
         """Every route."""
@@ -109,6 +112,8 @@ class SecretsApi:
         if body(request, RekeyRequest).new:
             self._identities.renew()
         sealed, key_id = await _sealing(self._vault.rekey())
+        for each in self._also_sealed:
+            sealed += await _sealing(each())
         self._identities.keep_first()
         return json_response(RekeyAnswer(sealed=sealed, key_id=key_id))
 
