@@ -17,8 +17,9 @@ PLATFORM = "platform"
 """The org of platform APIs."""
 KEY_HEADER = "X-Api-Key"
 """The request header that carries a managed key."""
-ACTING_FOR, ACTING_ADDRESS = "Havn-Acting-For", "Havn-Acting-Address"
-"""Headers in which the control plane, and nobody else, says which operator asks, and from where."""
+ACTING_FOR, ACTING_ADDRESS, ACTING_ORG = "Havn-Acting-For", "Havn-Acting-Address", "Havn-Acting-Org"
+"""Headers in which the control plane, and nobody else, says which operator asks, from where, and for which org."""
+ALL_ORGS = "*"
 
 Access: TypeAlias = Literal["key", "open"]
 """`key`: a managed key is needed. `open`: anybody, limited by address."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -10,12 +11,13 @@ from havn.appfolder import AppFolder
 from havn.clients.authentication import AuthenticationClient
 from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
+from havn.clients.management import BASE as MANAGEMENT
 from havn.clients.management import ManagementClient
 from havn.clients.storage import StorageClient
 from havn.contracts.management import Declarations
 from havn.contracts.storage import Standing, TaskMove, TaskMoved
 from havn.engines.egress_policy import EgressPolicy
-from havn.kit.http import HttpClient
+from havn.kit.http import HttpClient, Response
 from havn.kit.problem import Problem
 
 
@@ -69,6 +71,17 @@ class Publisher:
                 if problem.status != 404:
                     raise
         await self._management.declare(folder.org, folder.app, folder.apis or Declarations(), self._credentials())
+
+    async def manage(
+        self, method: str, path: str, *, query: Mapping[str, str], body: bytes, headers: Mapping[str, str]
+    ) -> Response:
+        """Pass a call on to the environment's management API, as this control plane."""
+        sent = {**headers, **self._credentials().headers()}
+        if body:
+            sent["content-type"] = "application/json"
+        return await self._http.request(
+            method, f"{MANAGEMENT}/{path}", params=query, headers=sent, content=body or None
+        )
 
     async def standing(self, org: str, app: str) -> Standing:
         """Where the app's open instances stand."""

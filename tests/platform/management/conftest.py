@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from havn.contracts.management import ACTING_ADDRESS, ACTING_FOR
+from havn.contracts.management import ACTING_ADDRESS, ACTING_FOR, ACTING_ORG
 from havn.platform.management import app as management_app
 from havn.platform.management.settings import Settings
 
@@ -48,10 +48,10 @@ class Management:
         self.settings = settings
         self.app = app
 
-    def deploy(self, name: str = "kari") -> Any:
-        """The control plane, for its operator."""
+    def deploy(self, org: str = "*") -> Any:
+        """The control plane, for an operator of `org`."""
         client = self.platform.client(component="deploy")
-        client.headers.update({ACTING_FOR: name, ACTING_ADDRESS: "192.0.2.7"})
+        client.headers.update({ACTING_FOR: "kari", ACTING_ADDRESS: "192.0.2.7", ACTING_ORG: org})
         return client
 
     async def organisation(self, number: str, scope: str) -> Any:

@@ -75,6 +75,17 @@ async def test_an_owner_manages_its_own_apis_and_no_others(management: Any) -> N
         assert (await app.put(f"{BASE}/apis/ttd.permit.cases.v2", json=MADE)).status_code == 401
 
 
+async def test_an_operator_of_one_org_manages_that_org_only(management: Any) -> None:
+    async with management.deploy("ttd") as operator:
+        assert (await operator.put(f"{BASE}/apis/ttd.permit.cases.v2", json=MADE)).status_code == 200
+        assert (await operator.put(f"{BASE}/apis/fjord.permit.cases.v2", json=MADE)).status_code == 403
+        assert (await operator.get(f"{BASE}/apis")).status_code == 400
+        application = {"name": "x", "owner": management.number("LYSENDE FURU AS")}
+        assert (await operator.post(f"{BASE}/applications", json=application)).status_code == 403
+    async with management.deploy("") as operator:
+        assert (await operator.put(f"{BASE}/apis/ttd.permit.cases.v2", json=MADE)).status_code == 403
+
+
 async def test_what_an_app_declares_is_changed_by_its_deployments_only(management: Any) -> None:
     await management.publish()
     async with await management.owner() as owner:

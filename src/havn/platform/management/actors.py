@@ -10,7 +10,7 @@ import msgspec
 
 from havn.clients.credentials import Credentials
 from havn.clients.register import RegisterClient
-from havn.contracts.management import PLATFORM
+from havn.contracts.management import ALL_ORGS, PLATFORM
 from havn.contracts.register import Party, PartyType
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.guard.principal import Kind, Principal
@@ -38,12 +38,20 @@ class Represented(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts: `who` as the history names them, and from where. `operator`: the platform's own."""
+    """Who acts: `who` as the history names them, and from where.
+
+    `operator` is the org whose operator asks through the control plane, `*` for one of all orgs; None for others.
+    """
 
     who: str
     address: str
     principal: Principal
-    operator: bool = False
+    operator: str | None = None
+
+    @property
+    def for_all(self) -> bool:
+        """Whether an operator of all orgs asks."""
+        return self.operator == ALL_ORGS
 
 
 class Mandates:
@@ -64,8 +72,8 @@ class Mandates:
 
     async def manages(self, actor: Actor, org: str) -> bool:
         """Whether the actor manages the Apis of `org`; those of the platform are its operator's alone."""
-        if actor.operator:
-            return True
+        if actor.operator is not None:
+            return actor.operator in (ALL_ORGS, org)
         caller, number = actor.principal, self._owners.number(org)
         if org == PLATFORM or number is None:
             return False
@@ -80,14 +88,19 @@ class Mandates:
     async def require_consumer(self, actor: Actor, number: str) -> None:
         """403 unless the actor speaks for the organisation with this number."""
         caller = actor.principal
-        if actor.operator:
-            return
-        if caller.kind in (Kind.ORG, Kind.SERVICE_OWNER):
+        if actor.operator is not None:
+            if actor.for_all or number in self._numbers(actor.operator):
+                return
+        elif caller.kind in (Kind.ORG, Kind.SERVICE_OWNER):
             if caller.org_number == number and caller.has_scope(CONSUME_SCOPE):
                 return
         elif number in {each.number for each in await self.represented(actor)}:
             return
         raise Problem(403, "You may not act for this organisation here.", code="not_your_organisation")
+
+    def _numbers(self, org: str) -> set[str]:
+        number = self._owners.number(org)
+        return {number} if number is not None else set()
 
     async def represented(self, actor: Actor) -> tuple[Represented, ...]:
         """The organisations that a signed-in person may speak for, by name; none for other callers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from havn.contracts.management import ACTING_ADDRESS, ACTING_FOR, PLATFORM
+from havn.contracts.management import ACTING_ADDRESS, ACTING_FOR, ACTING_ORG, ALL_ORGS, PLATFORM
 from havn.guard.middleware import principal, require_principal
 from havn.guard.platform_token import HEADER, PlatformTokenVerifier, require_caller
 from havn.guard.principal import ANONYMOUS, Principal
@@ -23,7 +23,9 @@ async def actor(request: Request, verifier: PlatformTokenVerifier) -> Actor:
     # The control plane knows its operator; nobody else may say whom they act for.
     name = _plain(request.headers.get(ACTING_FOR, "")) or _DEPLOY
     place = _plain(request.headers.get(ACTING_ADDRESS, "")) or address(request)
-    return Actor(who=f"operator:{name}", address=place, principal=ANONYMOUS, operator=True)
+    # Without a name the control plane acts by itself, as it does with a deployment.
+    org = request.headers.get(ACTING_ORG, "" if ACTING_FOR in request.headers else ALL_ORGS)
+    return Actor(who=f"operator:{name}", address=place, principal=ANONYMOUS, operator=org)
 
 
 async def require_deploy(request: Request, verifier: PlatformTokenVerifier) -> None:

@@ -70,7 +70,7 @@ class OwnerApi:
         actor = await asking.actor(request, self._verifier)
         org = request.query_params.get("org") or None
         if org is None:
-            if not actor.operator:
+            if not actor.for_all:
                 raise Problem(400, "Say whose Apis: org is missing.", code="org_missing")
         else:
             await self._desk.mandates.require_owner(actor, org)
@@ -134,7 +134,7 @@ class OwnerApi:
         org, state = request.query_params.get("org") or None, request.query_params.get("state")
         if org is not None:
             await self._desk.mandates.require_owner(actor, org)
-        elif not actor.operator:
+        elif not actor.for_all:
             raise Problem(400, "Say whose Apis: org is missing.", code="org_missing")
         found = await self._desk.subscriptions_to(org)
         return json_response([each for each in found if not state or each.state == state])
@@ -157,7 +157,7 @@ class OwnerApi:
             await self._desk.mandates.require_owner(actor, org)
         elif consumer is not None:
             await self._desk.mandates.require_consumer(actor, consumer)
-        elif not actor.operator:
+        elif not actor.for_all:
             raise Problem(400, "Say whose history: org or consumer is missing.", code="org_missing")
         before = query.get("before", "")
         return json_response(
