@@ -25,6 +25,7 @@ from havn.platform.management.catalogue import Catalogue
 from havn.platform.management.catalogue_api import CatalogueApi
 from havn.platform.management.consumer_api import ConsumerApi
 from havn.platform.management.desk import Desk
+from havn.platform.management.levels.wiring import Levels, Questions
 from havn.platform.management.metering.wiring import Metering
 from havn.platform.management.owner_api import OwnerApi
 from havn.platform.management.owners import Owners
@@ -34,10 +35,13 @@ from havn.platform.management.store import changes
 BASE = "/management/api/v1"
 
 
-async def build(settings: Settings, *, clock: Clock = system_clock, transport: Any = None) -> Starlette:
+async def build(
+    settings: Settings, *, clock: Clock = system_clock, transport: Any = None, outbound: Any = None
+) -> Starlette:
     """Connect to the database and wire the API; its lifespan follows revocations and closes the connections.
 
-    `transport` carries calls to other platform APIs and to apps in place of the network.
+    `transport` carries calls to other platform APIs and to apps in place of the network, `outbound` those to addresses
+    that others chose in place of the proxy.
     """
     owners = Owners.read(settings.orgs_file)
     database = await store.open_database(settings.management_database_url)
@@ -59,6 +63,15 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         callers.components,
         clock=clock,
         counters_url=settings.management_counters_url,
+    )
+    levels = Levels(
+        database,
+        settings.management_database_url,
+        clock,
+        key=settings.platform_access_key,
+        egress_url=settings.egress_url,
+        questions=Questions(mandates, callers.components),
+        outbound=outbound,
     )
     catalogue = Catalogue(database, owners, scheme=settings.scheme, domain=settings.domain)
 
@@ -83,6 +96,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
             *CatalogueApi(catalogue).routes(BASE),
             *OwnerApi(desk, callers.components).routes(BASE),
             *ConsumerApi(desk, callers.components).routes(BASE),
+            *levels.routes(BASE),
             *metering.routes(BASE),
         ],
         name="management",

@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str = "https"
     management_counters_url: str | None = None
     """Secret: Valkey or Redis for the counters of rates. Without: in memory, right for one process of this API only."""
+    egress_url: str = ""
+    """The proxy for calls to addresses that others chose; empty: there are no such calls."""
     management_apps_url: str = ""
     """Where the ingress of all apps is reached from this process; empty: at each app's public address."""
 

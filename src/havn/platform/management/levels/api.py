@@ -24,8 +24,8 @@ from havn.platform.management.levels.reporting import Reporting
 from havn.platform.management.levels.store.agreements import AgreementStore, Author
 from havn.platform.management.levels.store.counts import Filter
 
-OrgAccess = Callable[[Request, str, bool], Awaitable[Author]]
-"""Who calls, if they may read (or, when the last argument is true, change) what is the org's; else a `Problem`."""
+OrgAccess = Callable[[Request, str], Awaitable[Author]]
+"""Who calls, if what is the org's is theirs to read and change; else a `Problem`."""
 Ingress = Callable[[Request], Awaitable[None]]
 """Lets an ingress's sender pass; else raises a `Problem`."""
 
@@ -83,7 +83,7 @@ class LevelsApi:
         """Figures of a month: `org`, and any of `app`, `version`, `subscription`, `api`, `plan`, `agreement`, `by`."""
         query = request.query_params
         org = _code(query.get("org", ""))
-        await self._may(request, org, False)
+        await self._may(request, org)
         which = Filter(
             org=org,
             **{name: query[name] for name in ("app", "version", "subscription", "api", "plan") if name in query},
@@ -109,7 +109,7 @@ class LevelsApi:
     async def burn(self, request: Request) -> Response:
         """How fast the budget of an agreement burns now: `org` and `agreement`."""
         org = _code(request.query_params.get("org", ""))
-        await self._may(request, org, False)
+        await self._may(request, org)
         agreement = await self._store.get(org, request.query_params.get("agreement", ""))
         if agreement is None:
             raise Problem(404, "There is no such agreement.", code="unknown_agreement")
@@ -118,20 +118,20 @@ class LevelsApi:
     async def listed(self, request: Request) -> Response:
         """The org's agreements."""
         org = _code(request.path_params["org"])
-        await self._may(request, org, False)
+        await self._may(request, org)
         return json_response(AgreementList(agreements=tuple(await self._store.all(org))))
 
     async def put(self, request: Request) -> Response:
         """Make or change an agreement."""
         org, name = _code(request.path_params["org"]), _code(request.path_params["name"])
-        author = await self._may(request, org, True)
+        author = await self._may(request, org)
         terms = await read_json(request, AgreementTerms, strict=False)
         return json_response(await self._agreements.put(org, name, terms, author))
 
     async def remove(self, request: Request) -> Response:
         """Take an agreement away."""
         org, name = _code(request.path_params["org"]), _code(request.path_params["name"])
-        author = await self._may(request, org, True)
+        author = await self._may(request, org)
         if not await self._store.remove(org, name, author, self._clock()):
             raise Problem(404, "There is no such agreement.", code="unknown_agreement")
         return Response(status_code=204)
@@ -139,26 +139,26 @@ class LevelsApi:
     async def maintenance(self, request: Request) -> Response:
         """The org's planned maintenance."""
         org = _code(request.path_params["org"])
-        await self._may(request, org, False)
+        await self._may(request, org)
         return json_response(MaintenanceList(maintenance=tuple(await self._store.maintenance(org))))
 
     async def declare(self, request: Request) -> Response:
         """Declare maintenance."""
         org = _code(request.path_params["org"])
-        author = await self._may(request, org, True)
+        author = await self._may(request, org)
         wanted = await read_json(request, NewMaintenance)
         return json_response(await self._agreements.declare(org, wanted, author), 201)
 
     async def cancel(self, request: Request) -> Response:
         """End maintenance now."""
         org = _code(request.path_params["org"])
-        author = await self._may(request, org, True)
+        author = await self._may(request, org)
         return json_response(await self._agreements.cancel(org, request.path_params["id"], author))
 
     async def report(self, request: Request) -> Response:
         """A month's report: `2026-03.json`, `2026-03.csv`, `2026-03.html`, or `2026-03` as the client accepts."""
         org = _code(request.path_params["org"])
-        await self._may(request, org, False)
+        await self._may(request, org)
         text, _, kind = request.path_params["month"].partition(".")
         if not kind:
             kind = "html" if "text/html" in request.headers.get("accept", "") else "json"

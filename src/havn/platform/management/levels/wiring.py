@@ -9,24 +9,53 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from havn.contracts.management import PLATFORM
 from havn.engines.levels import periods
-from havn.guard.platform_token import PlatformTokenSigner
+from havn.guard.platform_token import PlatformTokenSigner, PlatformTokenVerifier, require_caller
 from havn.kit.clock import Clock
 from havn.kit.http import HttpClient, ProxiedTransport
+from havn.kit.problem import Problem
 from havn.kit.queue import Worker
+from havn.platform.management import asking
+from havn.platform.management.actors import Mandates
 from havn.platform.management.levels.agreements import Agreements
 from havn.platform.management.levels.alerts import Alerts, every
-from havn.platform.management.levels.api import Ingress, LevelsApi, OrgAccess
+from havn.platform.management.levels.api import LevelsApi
 from havn.platform.management.levels.ingest import Ingest
 from havn.platform.management.levels.measuring import Measuring
 from havn.platform.management.levels.reporting import Reporting
-from havn.platform.management.levels.store.agreements import DELIVERY, AgreementStore
+from havn.platform.management.levels.store.agreements import DELIVERY, AgreementStore, Author
 from havn.platform.management.levels.store.counts import BATCHES_KEPT, CountStore
 
 _LOOK_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
+
+
+_RECORDS = "records"
+"""The component that sends what an ingress recorded."""
+
+
+class Questions:
+    """Who may ask, answered as the rest of the management API does: `mandates` and `verifier` are its own."""
+
+    def __init__(self, mandates: Mandates, verifier: PlatformTokenVerifier) -> None:
+        self._mandates = mandates
+        self._verifier = verifier
+
+    async def owner(self, request: Request, org: str) -> Author:
+        """The operator, or whoever manages the Apis of `org`. 401, 403."""
+        actor = await asking.actor(request, self._verifier)
+        await self._mandates.require_owner(actor, org)
+        return Author(actor.who, actor.address)
+
+    async def ingress(self, request: Request) -> None:
+        """The component `records`. 401, 403."""
+        caller = await require_caller(request, self._verifier, issuers={PLATFORM})
+        if caller.app != _RECORDS:
+            raise Problem(403, "This component may not do this.", code="platform_token_refused")
 
 
 class Levels:
@@ -43,8 +72,7 @@ class Levels:
         *,
         key: str,
         egress_url: str,
-        org_access: OrgAccess,
-        ingress: Ingress,
+        questions: Questions,
         outbound: Any = None,
     ) -> None:
         self._url = database_url
@@ -70,8 +98,8 @@ class Levels:
             store=store,
             measuring=measuring,
             reporting=Reporting(store, measuring, clock),
-            org_access=org_access,
-            ingress=ingress,
+            org_access=questions.owner,
+            ingress=questions.ingress,
             clock=clock,
         )
 
