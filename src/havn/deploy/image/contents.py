@@ -23,19 +23,24 @@ def site_packages(roots: tuple[str, ...]) -> dict[str, bytes]:
     Raises `ReleaseError` naming a package that is not installed here.
     """
     files = _havn()
-    pending, done = list(roots), set()
+    for found in packages(roots):
+        files |= _files(found)
+    return files
+
+
+def packages(roots: tuple[str, ...]) -> list[Distribution]:
+    """The packages `roots` and all that they need, as they are installed here, by name. Raises `ReleaseError`."""
+    pending, done = list(roots), {}
     while pending:
         name = re.sub(r"[-_.]+", "-", pending.pop()).lower()
         if name in done:
             continue
-        done.add(name)
         try:
-            found = distribution(name)
+            done[name] = distribution(name)
         except PackageNotFoundError:
             raise ReleaseError(f"The package {name} is not installed here, and the image needs it.") from None
-        files |= _files(found)
-        pending += _needs(found)
-    return files
+        pending += _needs(done[name])
+    return [done[name] for name in sorted(done)]
 
 
 def _havn() -> dict[str, bytes]:
