@@ -14,6 +14,7 @@ import httpx2
 
 from havn.kit import trace
 from havn.kit.problem import Problem
+from havn.kit.trust import Trust
 
 Response = httpx2.Response
 TransportError = httpx2.TransportError
@@ -26,34 +27,28 @@ ProxyError = httpx2.ProxyError
 TimeoutException = httpx2.TimeoutException
 
 
-class ProxiedTransport(httpx2.AsyncBaseTransport):
-    """Connections through an HTTP proxy that wants a fresh token now and then (`Proxy-Authorization: Bearer`).
+class _RenewedTransport(httpx2.AsyncBaseTransport):
+    """Connections that are made anew when what they rest on has changed; those before end once they are not needed."""
 
-    Give it to `HttpClient` as `transport`. When `token()` gives another token, new requests go over new connections,
-    and those before are closed once they are no longer needed.
-    """
-
-    def __init__(self, proxy_url: str, token: Callable[[], str], *, verify: Any = True) -> None:
-        self._url = proxy_url
-        self._token = token
-        self._verify = verify
+    def __init__(self) -> None:
         self._current: httpx2.AsyncHTTPTransport | None = None
-        self._made_with = ""
+        self._made_with: object = None
         self._closing: set[asyncio.Task[None]] = set()
+
+    def _rests_on(self) -> object:
+        """What the connections are made with now."""
+        raise NotImplementedError
+
+    def _make(self) -> httpx2.AsyncHTTPTransport:
+        """A transport with what `_rests_on` gave last."""
+        raise NotImplementedError
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """See `httpx2.AsyncBaseTransport`."""
-        token = self._token()
-        if self._current is None or token != self._made_with:
-            before = self._current
-            proxy = httpx2.Proxy(self._url, headers={"Proxy-Authorization": f"Bearer {token}"})
-            self._current = httpx2.AsyncHTTPTransport(
-                proxy=proxy,
-                verify=self._verify,
-                limits=httpx2.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30),
-                trust_env=False,
-            )
-            self._made_with = token
+        wanted = self._rests_on()
+        if self._current is None or wanted != self._made_with:
+            before, self._made_with = self._current, wanted
+            self._current = self._make()
             if before is not None:
                 task = asyncio.create_task(self._close_later(before))
                 self._closing.add(task)
@@ -77,7 +72,48 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
             self._current = None
 
 
+class ProxiedTransport(_RenewedTransport):
+    """Connections through an HTTP proxy that wants a fresh token now and then (`Proxy-Authorization: Bearer`).
+
+    Give it to `HttpClient` as `transport`. When `token()` gives another token, new requests go over new connections,
+    and those before are closed once they are no longer needed.
+    """
+
+    def __init__(self, proxy_url: str, token: Callable[[], str], *, verify: Any = True) -> None:
+        super().__init__()
+        self._url = proxy_url
+        self._token = token
+        self._verify = verify
+
+    def _rests_on(self) -> object:
+        return self._token()
+
+    def _make(self) -> httpx2.AsyncHTTPTransport:
+        return httpx2.AsyncHTTPTransport(
+            proxy=httpx2.Proxy(self._url, headers={"Proxy-Authorization": f"Bearer {self._made_with}"}),
+            verify=self._verify,
+            limits=httpx2.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30),
+            trust_env=False,
+        )
+
+
+class _TrustingTransport(_RenewedTransport):
+    """Connections verified with a bundle of authorities, also after the bundle has changed."""
+
+    def __init__(self, trust: Trust) -> None:
+        super().__init__()
+        self._trust = trust
+
+    def _rests_on(self) -> object:
+        return self._trust.context()
+
+    def _make(self) -> httpx2.AsyncHTTPTransport:
+        verify: Any = self._made_with
+        return httpx2.AsyncHTTPTransport(verify=verify, limits=_LIMITS, trust_env=False)
+
+
 _LONGEST_CALL = 120.0
+_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30)
 
 
 class HttpClient:
@@ -98,9 +134,11 @@ class HttpClient:
         host: str | None = None,
         timeout: float = 10.0,
         verify: Any = True,
+        trust: Trust | None = None,
         headers: Mapping[str, str] | None = None,
         transport: Any = None,
     ) -> None:
+        """`trust` verifies in place of `verify`, and follows its file; `transport` in place of both."""
         self.name = name
         sent = dict(headers or {})
         if host is not None:
@@ -110,10 +148,11 @@ class HttpClient:
             base_url="" if self._each else base_url,
             headers=sent,
             timeout=httpx2.Timeout(timeout, connect=3.0),
-            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30),
-            verify=verify,
+            limits=_LIMITS,
+            # Making one reads all of the system's authorities.
+            verify=verify if trust is None else False,
             trust_env=False,
-            transport=transport,
+            transport=_TrustingTransport(trust) if trust is not None and transport is None else transport,
         )
 
     async def request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -13,17 +14,30 @@ from granian.server.embed import Server
 from starlette.types import ASGIApp
 
 
-async def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int, stop: asyncio.Event | None = None) -> None:
+async def serve(
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int,
+    stop: asyncio.Event | None = None,
+    tls: Path | None = None,
+) -> None:
     """Serve `app` until SIGTERM or SIGINT, or until `stop` is set; requests under way are finished first.
 
-    Raises OSError when the port is taken.
+    With `tls`, a folder of `tls.crt` and `tls.key`, nothing but TLS is spoken, always with the folder's newest
+    certificate. Raises OSError when the port is taken or the certificate cannot be used.
     """
-    server = Server(app, address=host, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
     stopping = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     if stop is None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+    if tls is not None:
+        from havn.kit.tls import TlsServer
+
+        await TlsServer(app, tls, host=host, port=port).serve(stopping)
+        return
+    server = Server(app, address=host, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
     serving = asyncio.create_task(server.serve())
     waiting = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

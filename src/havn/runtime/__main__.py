@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from havn.appfolder import AppFolderError
 from havn.kit import log, serve
@@ -35,7 +36,8 @@ def main() -> int:
         told, stop = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told.set)
-        serving = asyncio.create_task(serve.serve(app, host=settings.host, port=settings.port, stop=stop))
+        tls = None if settings.tls_dir is None else Path(settings.tls_dir)
+        serving = asyncio.create_task(serve.serve(app, host=settings.host, port=settings.port, stop=stop, tls=tls))
         serving.add_done_callback(lambda _: told.set())
         await told.wait()
         # Event streams have no end of their own, so they are ended before the server waits for its requests.

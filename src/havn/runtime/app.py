@@ -29,6 +29,7 @@ from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.runtime import pages
 from havn.runtime.api import (
@@ -60,10 +61,16 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
     Raises `havn.appfolder.AppFolderError` or `havn.runtime.hooks.loader.LoadError` when the app cannot be used.
     `transport` stands in for the network between this process and the platform.
     """
+    trust = open_trust(settings.trust_file)
 
     def http(name: str, timeout: float = 30) -> HttpClient:
         return HttpClient(
-            settings.platform_url, name=name, host=settings.platform_host, timeout=timeout, transport=transport
+            settings.platform_url,
+            name=name,
+            host=settings.platform_host,
+            timeout=timeout,
+            trust=trust,
+            transport=transport,
         )
 
     connections = [

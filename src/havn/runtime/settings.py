@@ -26,6 +26,10 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     app: str
     release: str = ""
     """Digest of the release this process runs; empty under `havn dev`."""
+    tls_dir: str | None = None
+    """Folder of `tls.crt` and `tls.key`: HTTPS is served with them, and nothing else."""
+    trust_file: str | None = None
+    """Authorities that sign the platform's certificate, beside the system's own."""
     host: str = "127.0.0.1"
     port: int = 5005
     secrets_dir: str | None = None

@@ -1,0 +1,194 @@
+"""A server over TLS whose certificate is replaced while it runs.
+
+It comes from a folder that somebody else keeps fresh, a mounted Kubernetes Secret as a rule, whose files are replaced
+all at once by the swap of a link. It is looked at again and again, since such a swap is not reliably announced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import structlog
+from granian import net
+from granian.asgi import LifespanProtocol
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = structlog.get_logger("tls")
+_BACKLOG = 1024
+LOOK_EVERY = 5.0
+# Longer than any client of ours keeps a connection that it does not use.
+LEAVING_SECONDS = 100.0
+
+
+class TlsError(OSError):
+    """The certificate cannot be used; the message is a sentence with the file's name."""
+
+
+class Certificate:
+    """`tls.crt` and `tls.key` of a folder, as they were at one moment."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `TlsError` when the two are missing, or do not belong together."""
+        # One look through the link that is swapped, so that the two are of the same age.
+        place = (folder / "tls.crt").resolve().parent
+        self.certificate, self.key = place / "tls.crt", place / "tls.key"
+        try:
+            self.digest = hashlib.sha256(self.certificate.read_bytes() + b"\0" + self.key.read_bytes()).digest()
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise TlsError(f"The certificate in {folder} cannot be used: {error.strerror or error}.") from error
+
+
+class TlsServer:
+    """Serves `app` over TLS; when the folder's certificate changes, new connections get the new one.
+
+    A generation of the server for each certificate takes connections from the same listening socket. The one before
+    takes no more, and goes on with those that it has: over HTTP/1.1 it ends each after its next answer, saying so in
+    it, and when it stops at last only connections that nobody uses are left. So no request meets a closed connection.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        folder: Path,
+        *,
+        host: str,
+        port: int,
+        look_every: float = LOOK_EVERY,
+        leaving_seconds: float = LEAVING_SECONDS,
+    ) -> None:
+        self._app = app
+        self._folder = folder
+        self._host = host
+        self._port = port
+        self._look_every = look_every
+        self._leaving_seconds = leaving_seconds
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Serve until `stopping` is set; requests under way are finished first. Raises `TlsError`, OSError."""
+        certificate = Certificate(self._folder)
+        with _listen(self._host, self._port) as listening:
+            lifespan = LifespanProtocol(self._app)  # type: ignore[no-untyped-call]
+            await lifespan.startup()  # type: ignore[no-untyped-call]
+            if lifespan.interrupt:
+                raise RuntimeError("The application did not start.") from lifespan.exc
+            current = _Generation(self._app, certificate, listening)
+            try:
+                while not stopping.is_set() and current.running:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._look_every):
+                            await stopping.wait()
+                    if not stopping.is_set():
+                        current = self._renewed(current, listening)
+            finally:
+                for task in self._leaving:
+                    task.cancel()
+                await asyncio.gather(current.stop(), *self._leaving, return_exceptions=True)
+                await lifespan.shutdown()  # type: ignore[no-untyped-call]
+
+    def _renewed(self, current: _Generation, listening: socket.socket) -> _Generation:
+        """The generation to go on with: another when the certificate has changed."""
+        try:
+            certificate = Certificate(self._folder)
+            if certificate.digest == current.certificate.digest:
+                return current
+            renewed = _Generation(self._app, certificate, listening)
+        except (TlsError, OSError, RuntimeError, ValueError) as error:
+            # The one we have may be good for long yet; the next look may find a better one.
+            _log.warning("certificate_not_renewed", reason=str(error))
+            return current
+        _log.info("certificate_renewed")
+        current.leave()
+        task = asyncio.create_task(current.stop_later(self._leaving_seconds))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return renewed
+
+
+class _Generation:
+    """A server with one certificate, on a shared listening socket."""
+
+    def __init__(self, app: ASGIApp, certificate: Certificate, listening: socket.socket) -> None:
+        self.certificate = certificate
+        self._app = app
+        self._ends_connections = False
+        self._server = _SharingServer(
+            self._answer, listening, ssl_cert=certificate.certificate, ssl_key=certificate.key
+        )
+        self._serving = asyncio.create_task(self._server.serve())
+
+    @property
+    def running(self) -> bool:
+        """Whether it serves, as far as we know."""
+        return not self._serving.done()
+
+    def leave(self) -> None:
+        """From now on, take no connections, and end each that there is after its next answer."""
+        if self.running:
+            self._server.take_no_more()
+        self._ends_connections = True
+
+    async def stop_later(self, seconds: float) -> None:
+        """Stop after that time, or at once when cancelled."""
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Take no connections any more, finish the requests under way, and end."""
+        if not self._serving.done():
+            self._server.stop()  # type: ignore[no-untyped-call]
+        await self._serving
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def last(message: Message) -> None:
+            # HTTP/2 has a way of its own to end a connection, and no such field.
+            if self._ends_connections and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, last if scope.get("http_version", "").startswith("1") else send)
+
+
+class _SharingServer(Server):
+    """Granian on a socket that is listened on already, with others."""
+
+    def __init__(self, app: Any, listening: socket.socket, **options: Any) -> None:
+        super().__init__(app, interface=Interfaces.ASGINL, websockets=False, log_enabled=False, **options)
+        # One of its own, which it closes when it stops.
+        self._descriptor = os.dup(listening.fileno())
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = getattr(net, "SocketHolder")  # noqa: B009  (left out of what Granian declares)
+        self._shd = holder(self._descriptor, False, _BACKLOG)
+
+    def take_no_more(self) -> None:
+        """Go on with the connections that are there, and leave new ones to the others.
+
+        Granian knows only how to stop, and would drop what it has just accepted. So its descriptor is made one of a
+        socket that nobody can find: whenever it is woken, nothing is there.
+        """
+        with socket.socket(socket.AF_UNIX) as nobody:
+            # A name of the kernel's choice, which is no file's.
+            nobody.bind("")
+            nobody.listen(1)
+            nobody.setblocking(False)
+            os.dup2(nobody.fileno(), self._descriptor, inheritable=False)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listening.setblocking(False)
+    return listening
