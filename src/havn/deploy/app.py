@@ -57,6 +57,7 @@ async def build(
     handlers: Mapping[str, Handler] | None = None,
     also_sealed: Sequence[Callable[[], Awaitable[int]]] = (),
     public: str = "",
+    closing: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> tuple[Starlette, Store]:
     """Connect to the schema `deploy` and wire everything; the app's lifespan runs the worker.
 
@@ -65,7 +66,7 @@ async def build(
     `identities` open what is sealed in the database. `releases` is the folder into which releases are unpacked to be
     read. `extra` are rows of the table of routes for whoever hosts the control plane. `reached` is told each step of a
     deployment. `handlers` do other kinds of jobs. `also_sealed` seal with the first identity what they keep sealed.
-    `public` is the control plane's public address.
+    `public` is the control plane's public address. `closing` is done at the end, when nothing works any more.
     """
     store = await Store.open(database_url)
     secret_store = await SecretStore.open(database_url)
@@ -112,9 +113,12 @@ async def build(
                 await working
             await secret_store.close()
             await store.close()
+            for close in closing:
+                await close()
 
     async def health(request: Request) -> Response:
-        """Whether the control plane answers."""
+        """Whether the control plane answers, and has its database."""
+        await store.unsettled()
         return PlainTextResponse("OK")
 
     async def openapi(request: Request) -> Response:
