@@ -48,6 +48,7 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "defaults.environmentVariables": ({"HAVN_LOG_LEVEL": "DEBUG"}, {}),
     "defaults.prefixes": (["more"], {"apis.authorization.prefixes": []}),
     "defaults.calls": (["storage"], {"apis.probe": {}}),
+    "defaults.reaches": ([{"cidrs": CIDRS, "port": 6379}], {}),
     "defaults.claims": (CLAIM, {}),
     "defaults.podAnnotations": ({"team": "a"}, {}),
     "defaults.podLabels": ({"team": "a"}, {}),
