@@ -108,7 +108,7 @@ async def test_a_request_is_recorded_as_traefik_would_and_our_own_fields_stay_in
     assert b"forged" not in seen[0]
     (line,) = await gateway.recorded(1)
     raw = json.loads(gateway.path.read_text())
-    assert raw["StartUTC"] == "2026-03-01T12:00:00Z"
+    assert raw["StartUTC"] == "2026-03-01T12:00:00.000000000Z"
     assert raw["origin_X-Havn-Subscription"] == "0190-sub"
     assert raw["origin_X-Havn-Version"] == "abc123"
     assert (line.status, line.origin_status, line.method, line.host) == (200, 200, "GET", HOST)

@@ -28,7 +28,8 @@ _NO_APP = ("havn-unknown", "havn-to-https")
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that are read; times in nanoseconds, as Traefik has them. Others are passed over."""
 
-    start: datetime = msgspec.field(name="StartUTC")
+    start: str = msgspec.field(name="StartUTC")
+    """RFC 3339, in UTC. Kept as text: Traefik writes nanoseconds, and rounding would move some into the next minute."""
     duration: int = msgspec.field(name="Duration", default=0)
     origin_duration: int = msgspec.field(name="OriginDuration", default=0)
     overhead: int = msgspec.field(name="Overhead", default=0)
@@ -76,7 +77,8 @@ def read(line: bytes, domain: str) -> Record | None:
     """
     try:
         fields = _decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        minute = _minute(fields.start)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ValueError("not an access record") from error
     if not 100 <= fields.status <= 999 or not fields.router or any(name in fields.router for name in _NO_APP):
         return None
@@ -84,13 +86,12 @@ def read(line: bytes, domain: str) -> Record | None:
     if found is None:
         return None
     org, app, rest = found
-    start = fields.start if fields.start.tzinfo is not None else fields.start.replace(tzinfo=UTC)
     return Record(
         org=org,
         app=app,
         version=_word(fields.version),
         subscription=_word(fields.subscription),
-        minute=int(start.timestamp()) // 60,
+        minute=minute,
         status=fields.status,
         total=max(fields.duration, 0),
         backend=max(fields.origin_duration, 0),
@@ -98,6 +99,12 @@ def read(line: bytes, domain: str) -> Record | None:
         probe=rest in _PROBES,
         answered=fields.origin_status != 0,
     )
+
+
+def stamp(nanoseconds: int) -> str:
+    """A moment, in nanoseconds since 1970, as `StartUTC` has it."""
+    whole, part = divmod(nanoseconds, 1_000_000_000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part:09}Z"
 
 
 def mask_path(target: str) -> str:
@@ -115,6 +122,12 @@ def truncate_address(address: str) -> str:
         found = found.ipv4_mapped
     network = ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False)
     return str(network.network_address)
+
+
+def _minute(start: str) -> int:
+    if not start.endswith("Z") or start[10:11] != "T":
+        raise ValueError(start)
+    return int(datetime.fromisoformat(f"{start[:16]}+00:00").timestamp()) // 60
 
 
 def _app(host: str, path: str, domain: str) -> tuple[str, str, str] | None:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from havn.engines.levels.records import SUBSCRIPTION_HEADER, VERSION_HEADER, Line, mask_path, truncate_address
+from havn.engines.levels.records import SUBSCRIPTION_HEADER, VERSION_HEADER, Line, mask_path, stamp, truncate_address
 from havn.kit.http1.head import Field, RequestHead, ResponseHead
 
 _KEEP = 5
 _SUBSCRIPTION = SUBSCRIPTION_HEADER.lower().encode()
 _VERSION = VERSION_HEADER.lower().encode()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Exchange:
@@ -79,7 +77,7 @@ class AccessLog:
         if exchange.origin_began is not None:
             origin = _nanoseconds((exchange.origin_ended or ended) - exchange.origin_began)
         line = Line(
-            start=_EPOCH + timedelta(microseconds=exchange.start // 1000),
+            start=stamp(exchange.start),
             duration=duration,
             origin_duration=origin,
             overhead=max(duration - origin, 0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -48,7 +49,7 @@ class Follower:
             if index is None:
                 # Never read, or gone before we came back: begin with the oldest that is not done with.
                 index = next(
-                    (number for number, (_, stat) in enumerate(files) if stat.st_mtime > place.seen), len(files)
+                    (number for number, (_, status) in enumerate(files) if status.st_mtime > place.seen), len(files)
                 )
                 if index == len(files):
                     return None
@@ -74,9 +75,11 @@ class Follower:
             if path.suffix in (".gz", ".zst", ".bz2", ".xz"):
                 continue
             try:
-                found.append((path, path.stat()))
+                status = path.stat()
             except FileNotFoundError:
                 continue
+            if stat.S_ISREG(status.st_mode):
+                found.append((path, status))
         return sorted(found, key=lambda each: (each[0] == self._path, each[1].st_mtime_ns))
 
 
@@ -85,12 +88,14 @@ def _find(files: list[tuple[Path, os.stat_result]], place: Place) -> int | None:
     if not place.inode:
         return None
 
-    def goes_on(path: Path, stat: os.stat_result) -> bool:
-        return stat.st_size >= place.offset and _fingerprint(path, place.marked) == place.mark
+    def goes_on(path: Path, status: os.stat_result) -> bool:
+        return status.st_size >= place.offset and _fingerprint(path, place.marked) == place.mark
 
     for same_number in (True, False):
-        for index, (path, stat) in enumerate(files):
-            if (stat.st_ino == place.inode) is same_number and (same_number or place.marked) and goes_on(path, stat):
+        for index, (path, status) in enumerate(files):
+            if (status.st_ino == place.inode) is not same_number or not (same_number or place.marked):
+                continue
+            if goes_on(path, status):
                 return index
     return None
 
@@ -99,8 +104,8 @@ def _read(path: Path, place: Place, limit: int, *, final: bool = False) -> Piece
     """Whole lines after `place`; with `final` also a last one that was never finished."""
     try:
         with path.open("rb") as file:
-            stat = os.fstat(file.fileno())
-            if place.inode != stat.st_ino:
+            status = os.fstat(file.fileno())
+            if place.inode != status.st_ino:
                 return None
             file.seek(place.offset)
             data = file.read(limit)
@@ -120,7 +125,7 @@ def _read(path: Path, place: Place, limit: int, *, final: bool = False) -> Piece
                 mark = _digest(file.read(marked))
             return Piece(
                 data[:end].split(b"\n")[: None if not data[:end].endswith(b"\n") else -1],
-                Place(stat.st_ino, offset, mark, marked, stat.st_mtime),
+                Place(status.st_ino, offset, mark, marked, status.st_mtime),
             )
     except FileNotFoundError:
         return None
