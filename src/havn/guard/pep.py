@@ -17,7 +17,10 @@ from havn.kit.problem import Problem
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """What is acted on. `instance_id` is `{partyId}/{guid}`; `task` or `end_event`, not both, as stored."""
+    """What is acted on. `instance_id` is `{partyId}/{guid}`; `task` or `end_event`, not both, as stored.
+
+    A resource that is no app has its owner as `org` and `resource:{id}` as `app`.
+    """
 
     org: str
     app: str

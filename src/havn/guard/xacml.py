@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import Attribute
+from havn.contracts.resources import REGISTERED, resource_id
 from havn.guard.pep import Resource
 from havn.guard.principal import Kind, Principal
 
@@ -55,7 +56,10 @@ def subject(principal: Principal) -> list[tuple[str, str]]:
 
 def resource(wanted: Resource) -> list[tuple[str, str]]:
     """The resource's attributes (id, value); the current task, or else the end event."""
-    attributes = [(contract.ORG, wanted.org), (contract.APP, wanted.app)]
+    if wanted.app.startswith(REGISTERED):
+        attributes = [(contract.RESOURCE_ID, wanted.app.removeprefix(REGISTERED))]
+    else:
+        attributes = [(contract.ORG, wanted.org), (contract.APP, wanted.app)]
     if wanted.instance_id is not None:
         attributes.append((contract.INSTANCE_ID, wanted.instance_id))
     if wanted.party_id is not None:
@@ -70,7 +74,8 @@ def resource(wanted: Resource) -> list[tuple[str, str]]:
 def whole_resource(wanted: Resource) -> list[tuple[str, str]]:
     """As `resource`, with the other forms of the app's and the instance's id, as the context handler adds them."""
     attributes = resource(wanted)
-    attributes.append((contract.RESOURCE_ID, f"app_{wanted.org}_{wanted.app}"))
+    if not wanted.app.startswith(REGISTERED):
+        attributes.append((contract.RESOURCE_ID, resource_id(wanted.org, wanted.app)))
     if wanted.instance_id is not None:
         attributes.append((contract.RESOURCE_INSTANCE_ID, f"{contract.INSTANCE_ID}:{wanted.instance_id}"))
     return attributes

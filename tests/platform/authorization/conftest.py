@@ -138,6 +138,8 @@ class Platform:
         self.authorization_url = ""
         self.auth_info: dict[str, dict[str, Any]] = {}
         self.auth_info_asked = 0
+        self.applications: list[dict[str, Any]] = []
+        self.storage_away = False
         self.register_away = False
         self.register_asked = 0
         self.roles: list[tuple[int, int, str]] = [
@@ -257,7 +259,26 @@ class Platform:
             found = self.auth_info.get(f"{request.path_params['party']}/{request.path_params['guid']}")
             return JSONResponse(found) if found is not None else JSONResponse({"title": "Not Found"}, 404)
 
-        return Starlette(routes=[Route("/storage/api/v1/instances/{party}/{guid}/process/authinfo", auth_info)])
+        async def applications(request: Any) -> JSONResponse:
+            if self.storage_away:
+                return JSONResponse({"title": "away"}, 503)
+            return JSONResponse({"applications": self.applications})
+
+        async def application(request: Any) -> JSONResponse:
+            wanted = f"{request.path_params['org']}/{request.path_params['app']}"
+            found = next((one for one in self.applications if one["id"] == wanted), None)
+            if self.storage_away:
+                return JSONResponse({"title": "away"}, 503)
+            return JSONResponse(found) if found is not None else JSONResponse({"title": "Not Found"}, 404)
+
+        base = "/storage/api/v1"
+        return Starlette(
+            routes=[
+                Route(f"{base}/instances/{{party}}/{{guid}}/process/authinfo", auth_info),
+                Route(f"{base}/applications", applications),
+                Route(f"{base}/applications/{{org}}/{{app}}", application),
+            ]
+        )
 
 
 def _parties() -> list[register_store.NewParty]:

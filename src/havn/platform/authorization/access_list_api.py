@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from havn.contracts.authorization import AccessListAnswer, AccessListQuestion
+from havn.contracts.resources import resource_id
 from havn.guard.middleware import require_principal
 from havn.guard.platform_token import PlatformTokenVerifier, require_caller
 from havn.guard.principal import Kind
@@ -88,11 +89,10 @@ class AccessListApi:
     async def memberships(self, request: Request) -> Response:
         """GET access-lists/memberships?party=&resource=: the lists for a resource that a party is on."""
         resource = request.query_params.get("resource", "").removeprefix("urn:altinn:resource:")
-        parts = resource.split("_", 2)
-        if len(parts) != 3 or parts[0] != "app":
-            raise Problem(400, "Name the resource as app_{org}_{app}.", code="invalid_query")
+        if not resource:
+            raise Problem(400, "Name the resource, such as app_{org}_{app}.", code="invalid_query")
         party, urn = await self._party(request)
-        rows = await self._lists.store.memberships(party, org=parts[1], app=parts[2]) if party else []
+        rows = await self._lists.memberships(party, resource) if party else []
         data = [
             {
                 "party": urn,
@@ -183,8 +183,7 @@ class AccessListApi:
     async def limit(self, request: Request) -> Response:
         """PUT resource/{resource}/access-list-mode: limit an app to its lists, or open it again."""
         resource = request.path_params["resource"]
-        parts = resource.split("_", 2)
-        owner = _owner(request, WRITE, owner=parts[1] if len(parts) == 3 else "")
+        owner = _owner(request, WRITE, owner=await self._lists.owner(resource))
         body = await read_json(request, LimitBody)
         await self._lists.limit(owner, resource, on=body.access_list_mode == "Enabled", by=_by(request))
         return json_response(body)
@@ -221,4 +220,4 @@ def _list(one: StoredList) -> dict[str, object]:
 
 
 def _connection(org: str, one: Connected) -> dict[str, object]:
-    return {"resourceIdentifier": f"app_{org}_{one.app}", "actionFilters": one.actions}
+    return {"resourceIdentifier": resource_id(org, one.app), "actionFilters": one.actions}

@@ -1,4 +1,4 @@
-"""Access lists: a service owner limits its app to parties on its lists, and says who is on them.
+"""Access lists: a service owner limits what it offers to parties on its lists, and says who is on them.
 
 The limit comes after the policy: a Permit for a party that is on none of the app's lists becomes a Deny.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -15,11 +15,19 @@ import msgspec
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import Change
 from havn.contracts.register import Party
+from havn.contracts.resources import app_of
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
+from havn.platform.authorization.addresses import Addresses
 from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.policies import check_names
-from havn.platform.authorization.store.access_lists import AccessListStore, Connected, StoredList, StoredMember
+from havn.platform.authorization.store.access_lists import (
+    AccessListStore,
+    Connected,
+    ListFull,
+    StoredList,
+    StoredMember,
+)
 
 MAX_MEMBERS = 10_000
 """Members of one list: a list travels with the app's policy."""
@@ -33,9 +41,18 @@ class AccessLists:
     """Makes lists, fills them, and tells who is on them."""
 
     def __init__(
-        self, store: AccessListStore, information: InformationPoint, *, clock: Clock, announce: Callable[[Change], None]
+        self,
+        store: AccessListStore,
+        information: InformationPoint,
+        addresses: Addresses,
+        *,
+        clock: Clock,
+        announce: Callable[[Change], None],
+        max_members: int = MAX_MEMBERS,
     ) -> None:
         self.store = store
+        self._addresses = addresses
+        self._max_members = max_members
         self._information = information
         self._clock = clock
         self._announce = announce
@@ -78,24 +95,26 @@ class AccessLists:
             )
             for party in parties
         }
-        if how == "add" and await self.store.count(org, identifier) + len(named) > MAX_MEMBERS:
-            raise Problem(400, f"A list has at most {MAX_MEMBERS} members.", code="list_full")
-        await self.store.change_members(
-            org,
-            identifier,
-            add=[] if how == "remove" else list(named.values()),
-            remove=None if how == "replace" else list(named) if how == "remove" else [],
-            by=by,
-        )
+        try:
+            await self.store.change_members(
+                org,
+                identifier,
+                add=[] if how == "remove" else list(named.values()),
+                remove=None if how == "replace" else list(named) if how == "remove" else [],
+                at_most=self._max_members,
+                by=by,
+            )
+        except ListFull:
+            raise Problem(400, f"A list has at most {self._max_members} members.", code="list_full") from None
         self._changed(org, [one.app for one in await self.store.connections(org, identifier)])
         return await self.store.members(org, identifier)
 
     async def connect(
         self, org: str, identifier: str, resource: str, actions: Sequence[str] | None, *, by: str
     ) -> Connected:
-        """Make a list count for one of the owner's apps, for all actions or for `actions`."""
+        """Make a list count for one of the owner's resources, for all actions or for `actions`."""
         await self.get(org, identifier)
-        app = own_app(org, resource)
+        app = await self._own(org, resource)
         if actions is not None and not (
             1 <= len(actions) <= _ACTIONS and all(0 < len(action) <= 100 for action in actions)
         ):
@@ -105,15 +124,15 @@ class AccessLists:
         return Connected(app=app, actions=list(actions) if actions is not None else None)
 
     async def disconnect(self, org: str, identifier: str, resource: str) -> None:
-        """Have a list no longer count for an app; 404 when it does not."""
-        app = own_app(org, resource)
+        """Have a list no longer count for a resource; 404 when it does not."""
+        app = await self._own(org, resource)
         if not await self.store.disconnect(org, identifier, app):
             raise Problem(404, "The list is not connected to that resource.", code="not_connected")
         self._changed(org, [app])
 
     async def limit(self, org: str, resource: str, *, on: bool, by: str) -> None:
-        """Have an app be only for parties on its lists, or for everybody again."""
-        app = own_app(org, resource)
+        """Have a resource be only for parties on its lists, or for everybody again."""
+        app = await self._own(org, resource)
         await self.store.limit(org, app, on=on, at=self._clock(), by=by)
         self._changed(org, [app])
 
@@ -122,13 +141,13 @@ class AccessLists:
 
         NotDetermined for a subject or resource that is not known. A resource without limit lets everybody.
         """
-        parts = resource.split("_", 2)
-        if len(parts) != 3 or parts[0] != "app":
+        address = await self._addresses.of(resource)
+        if address is None:
             return "NotDetermined"
         party = await self.party(*subject)
         if party is None:
             return "NotDetermined"
-        org, app = parts[1], parts[2]
+        org, app = address
         if not await self.store.limited(org, app):
             return "Authorized"
         for row in await self.store.memberships(party.party_id, org=org, app=app):
@@ -161,18 +180,33 @@ class AccessLists:
             raise Problem(400, "A member is not a known organisation.", code="member_invalid")
         return party
 
+    async def memberships(self, party: int, resource: str) -> list[Any]:
+        """The lists for a resource that a party is on; 404 for no resource."""
+        address = await self._addresses.of(resource)
+        if address is None:
+            raise Problem(404, "There is no such resource.", code="resource_not_found")
+        return await self.store.memberships(party, org=address[0], app=address[1])
+
+    async def owner(self, resource: str) -> str:
+        """Whose a resource is; empty for no resource."""
+        address = await self._addresses.of(resource)
+        return address[0] if address is not None else ""
+
+    async def _own(self, org: str, resource: str) -> str:
+        """The name of one of the owner's resources; 400 for any other."""
+        address = await self._addresses.of(resource)
+        if address is None or address[0] != org:
+            raise Problem(
+                400, "The resource must be one of the owner's: app_{org}_{app}, or a registered one.",
+                code="invalid_resource",
+            )  # fmt: skip
+        if app_of(resource) is not None:
+            check_names(*address)
+        return address[1]
+
     def _changed(self, org: str, apps: Sequence[str]) -> None:
         for app in apps:
             self._announce(Change("policy", org, app))
-
-
-def own_app(org: str, resource: str) -> str:
-    """The app of `app_{org}_{app}`; 400 unless it is one of that owner's."""
-    parts = resource.split("_", 2)
-    if len(parts) != 3 or parts[0] != "app" or parts[1] != org:
-        raise Problem(400, "The resource must be one of the owner's apps: app_{org}_{app}.", code="invalid_resource")
-    check_names(org, parts[2])
-    return parts[2]
 
 
 class Member(msgspec.Struct, rename="camel", frozen=True):

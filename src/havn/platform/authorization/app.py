@@ -25,6 +25,7 @@ from havn.kit.problem import Problem
 from havn.kit.web import create_app
 from havn.platform.authorization.access_list_api import AccessListApi
 from havn.platform.authorization.access_lists import AccessLists
+from havn.platform.authorization.addresses import Addresses
 from havn.platform.authorization.changes import ChangeHub
 from havn.platform.authorization.context import ContextHandler
 from havn.platform.authorization.decision_api import DecisionApi
@@ -43,8 +44,10 @@ from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.policies import PolicyAdministration
 from havn.platform.authorization.policy_api import PolicyApi
 from havn.platform.authorization.prp import LocalFacts
-from havn.platform.authorization.registry_api import RegistryApi
+from havn.platform.authorization.registry import Registry
 from havn.platform.authorization.replay import Replay
+from havn.platform.authorization.resource_api import ResourceApi
+from havn.platform.authorization.resource_policy_api import ResourcePolicyApi
 from havn.platform.authorization.rights_api import RightsApi
 from havn.platform.authorization.settings import AuthorizationSettings
 from havn.platform.authorization.store import Stores
@@ -90,13 +93,18 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
         refusal_days=settings.refusal_retention_days,
     )
     reporter = DecisionReporter(LocalSink(log, COMPONENT))
-    instances = InstanceLookup(StorageClient(http), signer)
-    decisions = DecisionPoint(facts, lambda: ContextHandler(facts, information, instances.facts), reporter, clock=clock)
+    storage = StorageClient(http)
+    instances = InstanceLookup(storage, signer)
+    addresses = Addresses(stores.resources)
+    decisions = DecisionPoint(
+        facts, lambda: ContextHandler(facts, information, addresses, instances.facts), reporter, clock=clock
+    )
     administration = PolicyAdministration(stores.policies, hub.tell)
     delegations = Delegations(
         stores.delegations,
         information,
         decisions,
+        stores.resources,
         clock=clock,
         max_depth=settings.max_delegation_depth,
         announce=hub.tell,
@@ -128,7 +136,10 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     instance_api = InstanceDelegationApi(
         stores.delegations, information, administration, components, clock=clock, announce=hub.tell
     )
-    access_lists = AccessLists(stores.access_lists, information, clock=clock, announce=hub.tell)
+    access_lists = AccessLists(stores.access_lists, information, addresses, clock=clock, announce=hub.tell)
+    registry = Registry(
+        stores.resources, addresses, administration, stores.access_lists, storage, clock=clock, announce=hub.tell
+    )
     rule_api = DelegationRuleApi(
         DelegationRules(delegations, stores.delegations, information, administration, clock=clock)
     )
@@ -148,7 +159,8 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *instance_api.routes(f"{BASE}/app", stamp),
             *instance_api.routes("/accessmanagement/api/v1/app", stamp),
             *RightsApi(decisions, administration, components, clock=clock).routes(BASE),
-            *RegistryApi(administration, components).routes(REGISTRY),
+            *ResourceApi(registry, components).routes(REGISTRY, stamp),
+            *ResourcePolicyApi(registry, administration, components).routes(REGISTRY, stamp),
             *AccessListApi(access_lists, components).routes(BASE, REGISTRY, stamp),
             *PartyApi(information, facts).routes(BASE),
             *LogApi(stores.decisions, log, components, retention).routes(BASE),

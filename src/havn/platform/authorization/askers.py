@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import SubjectRef
+from havn.contracts.resources import PLATFORM_OWNER
 from havn.guard.middleware import principal
 from havn.guard.platform_token import HEADER, Caller, PlatformTokenVerifier, require_caller
 from havn.guard.principal import Kind, Principal
@@ -58,7 +59,7 @@ def may_decide(who: Asker) -> Callable[[Completed], None]:
         if who.is_component:
             return
         if who.caller is not None:
-            if asked.resource.org != who.caller.org:
+            if asked.resource.org not in (who.caller.org, PLATFORM_OWNER):
                 raise Problem(403, "An app may ask only about its owner's apps.", code="foreign_org")
             return
         if not _is_self(who.principal, asked):
@@ -72,7 +73,7 @@ def _is_self(who: Principal, asked: Completed) -> bool:
     orgs = subject.get(contract.ORG, ())
     if any(org != who.org for org in orgs):
         return False
-    if who.audience_org is not None and asked.resource.org != who.audience_org:
+    if who.audience_org is not None and asked.resource.org not in (who.audience_org, PLATFORM_OWNER):
         return False
     names = {
         Kind.USER: f"user:{who.user_id}",

@@ -15,6 +15,7 @@ from havn.engines.xacml import Request
 from havn.guard.facts import FactCache
 from havn.guard.pep import Resource
 from havn.platform.authorization import subjects
+from havn.platform.authorization.addresses import Addresses
 from havn.platform.authorization.bags import Bags, Unanswerable, with_values
 from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.resources import CompletedResource, InstanceFacts, ResourceCompletion
@@ -40,11 +41,12 @@ class ContextHandler:
         self,
         facts: FactCache,
         information: InformationPoint,
+        addresses: Addresses,
         instance_facts: Callable[[str], Awaitable[InstanceFacts | None]],
     ) -> None:
         self._facts = facts
         self._information = information
-        self._resources = ResourceCompletion(information, instance_facts)
+        self._resources = ResourceCompletion(information, addresses, instance_facts)
 
     async def complete(self, requests: Iterable[Request]) -> list[Completed | Unanswerable]:
         """Every request completed, or why it cannot be. 503 `Problem` when a source of facts is away."""

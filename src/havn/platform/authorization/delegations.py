@@ -14,6 +14,7 @@ from uuid import UUID
 
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import AttributePair, Change, Delegation, Grant, SubjectFacts, SubjectRef
+from havn.contracts.resources import app_of
 from havn.engines.xacml import Attribute, DecisionRequest, Request
 from havn.guard.principal import Kind, Principal
 from havn.kit.clock import Clock
@@ -21,6 +22,7 @@ from havn.kit.problem import Problem
 from havn.platform.authorization.pdp import DecisionPoint
 from havn.platform.authorization.pip import KEY_ROLES, InformationPoint
 from havn.platform.authorization.store.delegations import DelegationStore
+from havn.platform.authorization.store.resources import ResourceStore
 
 ADMINISTERING_ROLES = KEY_ROLES | {"priv", "seln", "admai", "hadm"}
 """Who may give away what a party has: its key people, its access administrators, a person for herself."""
@@ -39,6 +41,7 @@ class Delegations:
         store: DelegationStore,
         information: InformationPoint,
         decisions: DecisionPoint,
+        resources: ResourceStore,
         *,
         clock: Clock,
         max_depth: int,
@@ -48,6 +51,7 @@ class Delegations:
         self._store = store
         self._information = information
         self._decisions = decisions
+        self._resources = resources
         self._clock = clock
         self._max_depth = max_depth
 
@@ -68,6 +72,7 @@ class Delegations:
         now = self._clock()
         kind = self._check(grant, now)
         await self._check_receiver(grant)
+        await self._check_delegable(grant)
         parent = await self._authority(grant, kind, giver, now)
         valid_from = grant.valid_from or now
         valid_to = grant.valid_to
@@ -160,7 +165,9 @@ class Delegations:
                 raise Problem(400, "Only a right can be for one instance.", code="grant_invalid")
             return "role" if grant.role is not None else "accessPackage"
         check_right(grant.resource, grant.action)
-        if grant.instance_id is not None and grant.instance_id.partition("/")[0] != str(grant.from_party_id):
+        # Instances of apps say whose they are; what instances of other resources are called is their owner's matter.
+        head = grant.instance_id.partition("/")[0] if grant.instance_id is not None else None
+        if head not in (None, str(grant.from_party_id)) and registered_resource(grant.resource or []) is None:
             raise Problem(400, "The instance belongs to another party.", code="grant_invalid")
         return "right"
 
@@ -175,6 +182,13 @@ class Delegations:
                 raise Problem(400, "A party needs no delegation from itself.", code="receiver_invalid")
         elif grant.to.party_id is not None and not await self._information.exists(grant.to.party_id):
             raise Problem(400, "The receiver is not known.", code="receiver_invalid")
+
+    async def _check_delegable(self, grant: Grant) -> None:
+        registered = registered_resource(grant.resource or [])
+        if registered is not None:
+            found = await self._resources.get(registered)
+            if found is None or not found.delegable:
+                raise Problem(400, "Rights to that resource cannot be given.", code="not_delegable")
 
     async def _authority(self, grant: Grant, kind: str, giver: Principal, now: datetime) -> Delegation | None:
         """By what the giver may give: None as the party's administrator, else the delegation that is passed on."""
@@ -266,7 +280,7 @@ def roles_of(facts: SubjectFacts) -> set[str]:
 
 
 def check_right(resource: Sequence[AttributePair] | None, action: str | None) -> None:
-    """400 unless the resource names an app, and only what a right can be about, each attribute once."""
+    """400 unless it names an app or a registered resource, and only what a right can be about, each attribute once."""
     if not action or not resource:
         raise Problem(400, "A right is an action on a resource.", code="grant_invalid")
     names = [pair.id for pair in resource]
@@ -277,18 +291,26 @@ def check_right(resource: Sequence[AttributePair] | None, action: str | None) ->
     ):
         raise Problem(400, "The resource has an attribute that a right cannot be about.", code="grant_invalid")
     held = {pair.id for pair in with_app(resource)}
-    if contract.ORG not in held or contract.APP not in held:
-        raise Problem(400, "The resource must name an app: org and app.", code="grant_invalid")
+    if held != {contract.RESOURCE_ID} and (contract.ORG not in held or contract.APP not in held):
+        raise Problem(
+            400, "The resource must name an app by org and app, or be a registered one by itself.", code="grant_invalid"
+        )
+
+
+def registered_resource(resource: Sequence[AttributePair]) -> str | None:
+    """The id of a resource that is no app; None when the attributes name an app."""
+    held = {pair.id: pair.value for pair in with_app(resource)}
+    return held.get(contract.RESOURCE_ID) if contract.APP not in held else None
 
 
 def with_app(resource: Sequence[AttributePair]) -> list[AttributePair]:
     """The resource with org and app in place of `app_{org}_{app}`, sorted."""
     pairs = {pair.id: pair.value for pair in resource}
-    registered = pairs.get(contract.RESOURCE_ID)
-    if registered is not None and len(parts := registered.split("_", 2)) == 3 and parts[0] == "app":
+    app = app_of(pairs.get(contract.RESOURCE_ID, ""))
+    if app is not None:
         pairs.pop(contract.RESOURCE_ID)
-        pairs.setdefault(contract.ORG, parts[1])
-        pairs.setdefault(contract.APP, parts[2])
+        pairs.setdefault(contract.ORG, app[0])
+        pairs.setdefault(contract.APP, app[1])
     return [AttributePair(name, value) for name, value in sorted(pairs.items())]
 
 

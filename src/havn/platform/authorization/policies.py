@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import AttributePair, Change, PolicyFinding, PolicyVersion, Published
+from havn.contracts.resources import REGISTERED
 from havn.engines.app_policy.reading import Grant, levels, rules
 from havn.engines.app_policy.roles import KNOWN_ROLES
 from havn.engines.xacml import PolicyError, Surroundings, compile_policy, lint, load_policy
@@ -19,8 +20,9 @@ from havn.kit.problem import Problem
 from havn.platform.authorization.store.policies import PolicyStore
 
 MAX_BYTES = 2 * 1024 * 1024
-REFUSED = frozenset({"unusable", "other-app", "placeholder", "level"})
+REFUSED = frozenset({"unusable", "other-app", "resource-missing", "placeholder", "level"})
 """Findings that keep a policy from being published; what else is found is told and stands."""
+_ABOUT_APPS = frozenset({"no-complete"})
 _ORG = re.compile(r"[a-z][a-z0-9]{1,49}")
 _APP = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -40,7 +42,8 @@ class PolicyAdministration:
 
         422 `Problem` with `findings` (line, rule) when it cannot be used: unreadable, mistyped, or about another app.
         """
-        check_names(org, app)
+        if not app.startswith(REGISTERED):
+            check_names(org, app)
         document, findings = inspect(org, app, xml)
         errors = [finding for finding in findings if finding.code in REFUSED]
         if document is None or errors:
@@ -51,7 +54,9 @@ class PolicyAdministration:
                 findings=msgspec.to_builtins(findings),
             )
         digest = hashlib.sha256(xml).hexdigest()
-        version = await self._store.publish(org, app, xml, digest, by=by, release=release, activate=activate)
+        version = await self._store.publish(
+            org, app, xml, digest, by=by, release=release, activate=activate, subjects=subjects_of(document)
+        )
         self._announce(Change("policy", org, app))
         return Published(version, findings)
 
@@ -82,6 +87,18 @@ class PolicyAdministration:
             raise no_policy(org, app)
         return xml, load_policy(xml, source=f"{org}/{app}")
 
+    async def by_subjects(self, urns: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """For each subject (lower case urn) the addresses whose policy in force names it in a Permit rule."""
+        # Versions from before subjects were kept are read once, when somebody asks.
+        for org, app, version, xml in await self._store.without_subjects():
+            named = subjects_of(load_policy(xml, source=f"{org}/{app}"))
+            await self._store.set_subjects(org, app, version, named)
+        found: dict[str, list[tuple[str, str]]] = {}
+        for org, app, named in await self._store.naming(urns):
+            for urn in named:
+                found.setdefault(urn, []).append((org, app))
+        return found
+
     async def roles_with_access(self, org: str, app: str) -> list[str]:
         """Role codes in any Permit rule, as written, in document order."""
         _, document = await self.document(org, app)
@@ -94,6 +111,19 @@ class PolicyAdministration:
             if pair.id == contract.ROLE_CODE
         ]
         return list(dict.fromkeys(found))
+
+
+def subjects_of(document: PolicyDocument) -> list[str]:
+    """Whoever a Permit rule names, as lower case urns."""
+    return sorted(
+        {
+            f"{pair.id}:{pair.value}".lower()
+            for view in rules(document)
+            if view.permits
+            for grant in view.grants
+            for pair in grant.subject
+        }
+    )
 
 
 class ResourceAction(msgspec.Struct, rename="camel", frozen=True):
@@ -172,11 +202,32 @@ def inspect(org: str, app: str, xml: bytes) -> tuple[PolicyDocument | None, list
         compile_policy(document)
     except PolicyError as error:
         return None, [PolicyFinding("error", "unusable", error.message, error.line, error.rule)]
-    known = Surroundings(org=org, app=app, roles=KNOWN_ROLES)
-    return document, [
+    registered = app.startswith(REGISTERED)
+    known = Surroundings(roles=KNOWN_ROLES) if registered else Surroundings(org=org, app=app, roles=KNOWN_ROLES)
+    findings = [
         PolicyFinding(found.severity, found.code, found.message, found.line, found.rule_id)
         for found in lint(document, known)
+        if not (registered and found.code in _ABOUT_APPS)
     ]
+    if registered:
+        findings += _elsewhere(document, app.removeprefix(REGISTERED))
+    return document, findings
+
+
+def _elsewhere(document: PolicyDocument, resource: str) -> list[PolicyFinding]:
+    """An error for each rule that does not name the resource."""
+    return [
+        PolicyFinding(
+            "error", "resource-missing", f"the rule must name the resource {resource} in each of its alternatives",
+            view.rule.line, view.rule.id,
+        )
+        for view in rules(document)
+        if view.cut
+        or any(
+            not any(pair.id == contract.RESOURCE_ID and pair.value == resource for pair in grant.resource)
+            for grant in view.grants
+        )
+    ]  # fmt: skip
 
 
 def check_names(org: str, app: str) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from havn.contracts import authorization as contract
+from havn.contracts.resources import app_of
 from havn.engines.xacml import Attribute, names
 from havn.guard.pep import Resource
+from havn.platform.authorization.addresses import Addresses
 from havn.platform.authorization.bags import Bags, Unanswerable, known, number, single, with_values
 from havn.platform.authorization.pip import InformationPoint
 
@@ -55,9 +57,13 @@ class ResourceCompletion:
     """Completes the resources of one call; an instance is asked about once."""
 
     def __init__(
-        self, information: InformationPoint, instance_facts: Callable[[str], Awaitable[InstanceFacts | None]]
+        self,
+        information: InformationPoint,
+        addresses: Addresses,
+        instance_facts: Callable[[str], Awaitable[InstanceFacts | None]],
     ) -> None:
         self._information = information
+        self._addresses = addresses
         self._instance_facts = instance_facts
         self._instances: dict[str, InstanceFacts | None] = {}
 
@@ -68,11 +74,11 @@ class ResourceCompletion:
         registered = given.get(contract.RESOURCE_ID)
         added: list[tuple[str, str]] = []
         if registered is not None and (org is None or app is None):
-            # Split at most twice: an app's name may hold an underscore.
-            parts = registered.split("_", 2)
-            if len(parts) == 3 and parts[0] == "app":
-                org, app = parts[1], parts[2]
-                added += [(contract.ORG, org), (contract.APP, app)]
+            address = app_of(registered)
+            if address is None:
+                return await self._registered(bags, given, registered)
+            org, app = address
+            added += [(contract.ORG, org), (contract.APP, app)]
         instance = given.get(contract.INSTANCE_ID)
         named = given.get(contract.RESOURCE_INSTANCE_ID)
         if instance is None and named is not None:
@@ -109,6 +115,15 @@ class ResourceCompletion:
         if registered is None:
             added.append((contract.RESOURCE_ID, f"app_{org}_{app}"))
         return CompletedResource(with_values(bags, added), Resource(org, app, party, instance, task, end_event), echo)
+
+    async def _registered(self, bags: Bags, given: dict[str, str], id_: str) -> CompletedResource:
+        """A resource that is no app: complete with its party, and never asked of storage."""
+        address = await self._addresses.of(id_)
+        if address is None:
+            raise Unanswerable(names.PROCESSING_ERROR, "There is no such resource in the registry.")
+        party = await self._party(given)
+        added = [(contract.PARTY_ID, str(party))] if party is not None else []
+        return CompletedResource(with_values(bags, added), Resource(*address, party))
 
     async def _facts(self, instance: str) -> InstanceFacts | None:
         if instance not in self._instances:

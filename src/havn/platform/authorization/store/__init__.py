@@ -8,6 +8,7 @@ from havn.platform.authorization.store.changes import VersionStore
 from havn.platform.authorization.store.decisions import DecisionStore
 from havn.platform.authorization.store.delegations import DelegationStore
 from havn.platform.authorization.store.policies import PolicyStore
+from havn.platform.authorization.store.resources import ResourceStore
 
 
 class Stores:
@@ -18,6 +19,7 @@ class Stores:
         self.policies = PolicyStore(database)
         self.delegations = DelegationStore(database)
         self.access_lists = AccessListStore(database)
+        self.resources = ResourceStore(database)
         self.decisions = DecisionStore(database)
         self.versions = VersionStore(database)
 

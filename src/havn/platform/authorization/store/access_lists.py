@@ -40,6 +40,10 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
 _LIST = "select org, identifier, name, description, created, updated from access_list"
 
 
+class ListFull(Exception):
+    """The list has no room for that many."""
+
+
 class AccessListStore:
     """Reads and writes access lists in one database."""
 
@@ -85,9 +89,19 @@ class AccessListStore:
         return [StoredMember(**row) for row in rows]
 
     async def change_members(
-        self, org: str, identifier: str, *, add: Sequence[StoredMember], remove: Sequence[int] | None, by: str
+        self,
+        org: str,
+        identifier: str,
+        *,
+        add: Sequence[StoredMember],
+        remove: Sequence[int] | None,
+        at_most: int,
+        by: str,
     ) -> None:
-        """Add and remove members in one transaction; `remove` None removes everybody not in `add`."""
+        """Add and remove members in one transaction; `remove` None removes everybody not in `add`.
+
+        Raises `ListFull`, and changes nothing, when the list would have more than `at_most` members.
+        """
         kept = [member.party for member in add]
         async with self._database.transaction() as connection:
             # One at a time for a list, so that what was replaced as a whole is whole.
@@ -107,14 +121,12 @@ class AccessListStore:
                     for member in add
                 ],
             )
-
-    async def count(self, org: str, identifier: str) -> int:
-        """How many members a list has."""
-        return int(
-            await self._database.fetchval(
+            # Counted while the list is locked: two who add at once cannot both find room for themselves.
+            size = await connection.fetchval(
                 "select count(*) from access_list_member where (org, identifier) = ($1, $2)", org, identifier
             )
-        )
+            if add and size > at_most:
+                raise ListFull(identifier)
 
     async def connections(self, org: str, identifier: str) -> list[Connected]:
         """The apps a list is for."""
@@ -146,6 +158,12 @@ class AccessListStore:
         """Whether an app is for those on its lists only."""
         row = await self._database.fetchrow("select 1 from access_list_limit where (org, app) = ($1, $2)", org, app)
         return row is not None
+
+    async def all_limited(self) -> set[tuple[str, str]]:
+        """Owner and name of everything that is for those on its lists only."""
+        return {
+            (row["org"], row["app"]) for row in await self._database.fetch("select org, app from access_list_limit")
+        }
 
     async def limit(self, org: str, app: str, *, on: bool, at: datetime, by: str) -> None:
         """Have an app be for those on its lists only, or for everybody again."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from havn.contracts.authorization import AccessLimit, PolicyFacts, PolicyVersion
@@ -42,7 +44,16 @@ class PolicyStore:
         return PolicyFacts(row["org"], row["app"], row["version"], row["digest"], row["xml"], limit)
 
     async def publish(
-        self, org: str, app: str, xml: bytes, digest: str, *, by: str, release: str | None, activate: bool = True
+        self,
+        org: str,
+        app: str,
+        xml: bytes,
+        digest: str,
+        *,
+        by: str,
+        release: str | None,
+        activate: bool = True,
+        subjects: Sequence[str] | None = None,
     ) -> PolicyVersion:
         """Keep `xml` as the next version and put it in force; the newest version again when its bytes are the same."""
         async with self._database.transaction() as connection:
@@ -56,9 +67,9 @@ class PolicyStore:
             else:
                 version = newest["version"] + 1 if newest is not None else 1
                 await connection.execute(
-                    """insert into policy(org, app, version, digest, xml, published_by, release)
-                    values ($1, $2, $3, $4, $5, $6, $7)""",
-                    org, app, version, digest, xml, by, release,
+                    """insert into policy(org, app, version, digest, xml, published_by, release, subjects)
+                    values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+                    org, app, version, digest, xml, by, release, subjects,
                 )  # fmt: skip
             if activate:
                 await _activate(connection, org, app, version, by, None)
@@ -102,6 +113,30 @@ class PolicyStore:
             org,
             app,
         )
+
+    async def without_subjects(self) -> list[tuple[str, str, int, bytes]]:
+        """Versions in force (owner, name, version, bytes) of which it is not known whom they name."""
+        rows = await self._database.fetch(
+            """select p.org, p.app, p.version, p.xml from policy_in_force f join policy p using (org, app, version)
+            where p.subjects is null"""
+        )
+        return [(row["org"], row["app"], row["version"], row["xml"]) for row in rows]
+
+    async def set_subjects(self, org: str, app: str, version: int, subjects: Sequence[str]) -> None:
+        """Keep whom a version names."""
+        await self._database.execute(
+            "update policy set subjects = $4 where (org, app, version) = ($1, $2, $3)", org, app, version, subjects
+        )
+
+    async def naming(self, urns: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+        """Owner and name of policies in force that name any of `urns`, and which of them."""
+        rows = await self._database.fetch(
+            """select p.org, p.app, array(select unnest(p.subjects) intersect select unnest($1::text[])) as named
+            from policy p join policy_in_force f using (org, app, version)
+            where p.subjects && $1::text[] order by p.org, p.app""",
+            list(urns),
+        )
+        return [(row["org"], row["app"], row["named"]) for row in rows]
 
     async def apps(self) -> list[tuple[str, str]]:
         """Apps that have a policy in force."""

@@ -1,4 +1,4 @@
-"""Apps as resources of the registry: the policy of `app_{org}_{app}`, and what it grants, to whoever may read it."""
+"""The policy of a resource of the registry, app or not, and what it grants, to whoever may read it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from starlette.routing import Route
 
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import TypedValue
+from havn.contracts.resources import app_of
 from havn.engines.app_policy.reading import rules
 from havn.guard.platform_token import PlatformTokenVerifier
-from havn.kit.problem import Problem
 from havn.kit.web import json_response
+from havn.platform.authorization.addresses import Address
 from havn.platform.authorization.askers import asker, may_read_org
-from havn.platform.authorization.policies import PolicyAdministration, check_names
+from havn.platform.authorization.freshness import Stamp
+from havn.platform.authorization.multipart import read_file
+from havn.platform.authorization.policies import MAX_BYTES, PolicyAdministration, check_names
+from havn.platform.authorization.registry import Registry
+from havn.platform.authorization.resource_api import own, writer
 
 _Pairs = tuple[TypedValue, ...]
 
@@ -37,28 +42,40 @@ class PolicyRight(msgspec.Struct, rename="camel", frozen=True):
     subject_types: list[str]
 
 
-class RegistryApi:
+class ResourcePolicyApi:
     """Handlers; nothing but translation."""
 
-    def __init__(self, administration: PolicyAdministration, components: PlatformTokenVerifier) -> None:
+    def __init__(
+        self, registry: Registry, administration: PolicyAdministration, components: PlatformTokenVerifier
+    ) -> None:
+        self._registry = registry
         self._administration = administration
         self._components = components
 
-    def routes(self, registry: str) -> list[Route]:
-        """The route table, under `registry`."""
+    def routes(self, registry: str, stamp: Stamp) -> list[Route]:
+        """The route table, under `registry`; `stamp` has writes tell their version."""
         policy = f"{registry}/resource/{{resource}}/policy"
         return [
             Route(policy, self.policy, methods=["GET"]),
+            Route(policy, stamp(self.publish), methods=["POST", "PUT"]),
             Route(f"{policy}/rules", self.rules, methods=["GET"]),
             Route(f"{policy}/rights", self.rights, methods=["GET"]),
             Route(f"{policy}/subjects", self.subjects, methods=["GET"]),
         ]
 
     async def policy(self, request: Request) -> Response:
-        """GET resource/{id}/policy: the app's policy as XML."""
-        org, app = await self._app(request)
-        xml, _ = await self._administration.document(org, app)
+        """GET resource/{id}/policy: the policy in force as XML."""
+        org, name = await self._readable(request)
+        xml, _ = await self._administration.document(org, name)
         return Response(xml, media_type="text/xml")
+
+    async def publish(self, request: Request) -> Response:
+        """POST or PUT resource/{id}/policy: the file `policyFile` of a form, in force at once."""
+        owner = writer(request)
+        id_ = request.path_params["resource"]
+        await own(self._registry, owner, id_)
+        xml = await read_file(request, "policyFile", MAX_BYTES)
+        return json_response(await self._registry.publish_policy(id_, xml, by=f"org:{owner.org}"), 201)
 
     async def rules(self, request: Request) -> Response:
         """GET resource/{id}/policy/rules: every combination that is permitted."""
@@ -88,8 +105,8 @@ class RegistryApi:
         return json_response({"links": {}, "data": data})
 
     async def _rules(self, request: Request) -> list[PolicyRule]:
-        org, app = await self._app(request)
-        _, document = await self._administration.document(org, app)
+        org, name = await self._readable(request)
+        _, document = await self._administration.document(org, name)
         return [
             PolicyRule(
                 tuple(TypedValue(pair.id, pair.value) for pair in grant.subject),
@@ -102,11 +119,11 @@ class RegistryApi:
             if grant.action is not None
         ]
 
-    async def _app(self, request: Request) -> tuple[str, str]:
-        # Split at most twice: an app's name may hold an underscore.
-        parts = request.path_params["resource"].split("_", 2)
-        if len(parts) != 3 or parts[0] != "app":
-            raise Problem(404, "There is no such resource.", code="resource_not_found")
-        check_names(parts[1], parts[2])
-        may_read_org(await asker(request, self._components), parts[1])
-        return parts[1], parts[2]
+    async def _readable(self, request: Request) -> Address:
+        """Where the resource's policy is kept, for whoever may read it."""
+        id_ = request.path_params["resource"]
+        org, name = await self._registry.address(id_)
+        if app_of(id_) is not None:
+            check_names(org, name)
+        may_read_org(await asker(request, self._components), org)
+        return org, name
