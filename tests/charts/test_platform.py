@@ -81,6 +81,7 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "testSignIn.resources.limits": ({"memory": "2Gi"}, LOGIN),
     "controlPlane.enabled": (True, {}),
     "controlPlane.existingSecret": ("deploy", CONTROL),
+    "controlPlane.adminSecret": ("admin", CONTROL),
     "controlPlane.replicas": (5, CONTROL),
     "controlPlane.environmentVariables": ({"HAVN_LOG_LEVEL": "DEBUG"}, CONTROL),
     "controlPlane.claims": (CLAIM, CONTROL),

@@ -52,11 +52,13 @@ def secrets(
     control_plane_database
         Address of the control plane's own database, as for --database, when it is to run here.
     """
+    import pyrage
+
     from havn.kit.settings import SettingsError
     from havn.local.oidc.setup import login_secrets
     from havn.local.oidc.setup import providers as test_providers
     from havn.platform.authentication.settings import read_providers
-    from havn.platform.secrets import PlatformKeys, component_secrets, new_key
+    from havn.platform.secrets import DEPLOY, PlatformKeys, component_secrets, new_key
 
     release = release or environment
     for what, value in (("environment", environment), ("release", release)):
@@ -80,6 +82,9 @@ def secrets(
     files = component_secrets(
         PlatformKeys.new(), _addresses(environment, database, control_plane_database), text
     )  # fmt: skip
+    if control_plane_database is not None:
+        # What it seals credentials and apps' secrets with.
+        files[DEPLOY]["deploy-identities"] = str(pyrage.x25519.Identity.generate())
     if test_sign_in:
         files["login"] = login_secrets(signing_key=new_key(), client_key=client_key)
     items = [_secret(f"{release}-{component}", values) for component, values in files.items()]
