@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from havn.clusters.port import Clusters, silent
+from havn.clusters.port import Clusters
 from havn.deploy.access import Access
 from havn.deploy.api import Api
 from havn.deploy.endpoints import Endpoint, routes
@@ -26,7 +26,7 @@ from havn.deploy.promotion.api import PromotionApi
 from havn.deploy.promotion.gate import Gate
 from havn.deploy.promotion.store import Approvals
 from havn.deploy.registry import Registry
-from havn.deploy.rollout import Reached, Rollout
+from havn.deploy.rollout import Reached, Rollout, unheard
 from havn.deploy.sealing import Identities, Sealer
 from havn.deploy.secrets.api import SecretsApi
 from havn.deploy.secrets.redeploy import Redeploy
@@ -53,7 +53,7 @@ async def build(
     identities: Identities,
     clock: Clock = system_clock,
     extra: Sequence[Endpoint] = (),
-    reached: Reached = silent,
+    reached: Reached = unheard,
     handlers: Mapping[str, Handler] | None = None,
     also_sealed: Sequence[Callable[[], Awaitable[int]]] = (),
     public: str = "",

@@ -32,11 +32,15 @@ from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.queue import Job
 
-Reached = Callable[[str], None]
-"""Told the name of each step of a deployment when it is done, before the next begins."""
+Reached = Callable[[int, str], None]
+"""Told the number of a deployment and the name of each of its steps when it is done, before the next begins."""
 
 _TRIES = 5
 """How often a deployment is tried while a part of the platform does not answer."""
+
+
+def unheard(deployment: int, step: str) -> None:
+    """Tell nobody."""
 
 
 class Rollout:
@@ -54,7 +58,7 @@ class Rollout:
         folders: Folders,
         changes: Changes,
         clock: Clock,
-        reached: Reached = silent,
+        reached: Reached = unheard,
     ) -> None:
         self._store = store
         self._environments = environments
@@ -83,7 +87,7 @@ class Rollout:
                 tell(reason)
                 await self._store.set_status(number, "restoring", reason)
                 self._changes.tell()
-                self._reached("failed")
+                self._reached(deployment.id, "failed")
             try:
                 await self._put_back(deployment, tell)
             except (ReleaseError, RegistryError, AppFolderError, ClusterError) as error:
@@ -164,26 +168,26 @@ class Rollout:
         tell(f"Release {short(release)} is intact and signed by {target.org}.")
         previous = await self._folder(target, before.release) if before is not None else None
         await self._plan.require_places(target, previous, folder, mapping=deployment.mapping, strand=deployment.strand)
-        self._reached("verified")
+        self._reached(deployment.id, "verified")
         key = await self._keyring.access_key(target.environment, target.org, target.app, deployment.id)
         await environment.publisher.admit(target.org, target.app, key)
-        self._reached("admitted")
+        self._reached(deployment.id, "admitted")
         await environment.publisher.publish(folder, release, previous)
         tell("Policy, metadata and texts are published.")
-        self._reached("published")
+        self._reached(deployment.id, "published")
         cluster = await self._cluster(target)
         secrets = await _opened(self._secrets.current(target))
         scaling = before.scaling if before is not None else None
         wanted = await self._workload(target, release, deployment.replicas, key, secrets)
         await cluster.apply(msgspec.structs.replace(wanted, base=deployment.base, scaling=_scaling(scaling)), tell)
-        self._reached("applied")
+        self._reached(deployment.id, "applied")
         status = await cluster.status(target.app)
         if not status.settled:
             raise ClusterError(f"The cluster runs {status.ready} of {status.replicas} replicas.")
         tell(f"{status.ready} of {status.replicas} ready at {environment.address(target.org, target.app)}.")
         await self._secrets.settle(target, secrets)
         await self._store.arrived(deployment.id, base=status.base, moving=bool(deployment.mapping))
-        self._reached("arrived")
+        self._reached(deployment.id, "arrived")
 
     async def _move(self, deployment: Deployment, folder: AppFolder, tell: Story) -> None:
         """Take open instances from tasks that are gone to those that the mapping names; the release runs already."""
@@ -195,9 +199,9 @@ class Rollout:
             while more:
                 done = await publisher.move(target.org, target.app, move)
                 moved, more = moved + done.moved, done.more
-                self._reached("moving")
+                self._reached(deployment.id, "moving")
             tell(f"Moved {moved} open instances from {move.source} to {move.target}.")
-        self._reached("moved")
+        self._reached(deployment.id, "moved")
 
     async def _scale(self, deployment: Deployment, tell: Story) -> None:
         target = _target(deployment)

@@ -171,7 +171,16 @@ class Rig:
         assert found.status_code == 200, found.text
         return str(found.json()["process"]["currentTask"]["elementId"])
 
-    def run(self, kill_after: str | None = None) -> subprocess.CompletedProcess[str]:
+    def moves(self, instance: str) -> list[str]:
+        """What an instance's events say of its moves from task to task by deployments."""
+        token = self.platform.token()
+        found = self.platform.call(
+            "platform", "GET", f"/storage/api/v1/instances/{instance}/events",
+            headers={"authorization": f"Bearer {token}"},
+        ).json()["instanceEvents"]  # fmt: skip
+        return [each["additionalInfo"] for each in found if each["eventType"] == "process_AbandonTask"]
+
+    def run(self, kill_after: tuple[int, str] | None = None) -> subprocess.CompletedProcess[str]:
         """A control plane in a process of its own, until nothing is open or it has killed itself."""
         config = self.folder / "config.json"
         config.write_bytes(msgspec.json.encode(msgspec.structs.replace(self.config, kill_after=kill_after)))

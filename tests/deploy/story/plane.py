@@ -1,7 +1,7 @@
 """A control plane over local clusters, on a platform that runs already; also as a program that may kill itself.
 
 `python plane.py CONFIG`: CONFIG is a JSON file with the members of `Config`. It works until nothing is open, or kills
-itself with SIGKILL once the step `kill_after` is reached.
+itself with SIGKILL once the deployment and step of `kill_after` are reached.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from havn.deploy.app import build
 from havn.deploy.environments import Environment, FixedEnvironments
 from havn.deploy.publishing import Publisher
 from havn.deploy.registry.layout import LayoutRegistry
+from havn.deploy.rollout import unheard
 from havn.deploy.store import Store
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import system_clock
@@ -51,7 +52,7 @@ class Config(msgspec.Struct):
     """Of the gateway that leads to the apps."""
     platform_port: int
     platform_state: str
-    kill_after: str | None = None
+    kill_after: tuple[int, str] | None = None
 
 
 class Names:
@@ -99,7 +100,7 @@ def environments(config: Config, keys: environment.Keys) -> tuple[dict[str, Envi
 
 
 @asynccontextmanager
-async def plane(config: Config, reached: Callable[[str], None] = silent) -> AsyncIterator[Plane]:
+async def plane(config: Config, reached: Callable[[int, str], None] = unheard) -> AsyncIterator[Plane]:
     """A control plane with its clusters and their gateway."""
     folder = Path(config.folder)
     for name in ("run", "logs"):
@@ -139,8 +140,8 @@ async def plane(config: Config, reached: Callable[[str], None] = silent) -> Asyn
 
 
 async def main(config: Config) -> None:
-    def reached(step: str) -> None:
-        if step == config.kill_after:
+    def reached(deployment: int, step: str) -> None:
+        if (deployment, step) == config.kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async with plane(config, reached) as made:

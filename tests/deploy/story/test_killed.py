@@ -1,0 +1,57 @@
+"""kill -9 of the control plane between any two steps of a deployment: the next goes on, and does nothing twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from havn.clusters.port import AppStatus
+from havn.deploy.store import Store, Target, Wanted
+
+APP = Target("tt02", "ttd", "killed")
+STEPS = ("verified", "admitted", "published", "applied", "arrived", "moving", "moved")
+WORDS = ({"Task_1": "Task_A"}, {})
+BROKEN = "raise RuntimeError('broken on purpose')\n"
+
+
+async def test_a_deployment_goes_on_wherever_the_control_plane_was_killed(rig):
+    store = await Store.open(rig.config.database)
+
+    async def ask(release: str, mapping: dict[str, str]) -> int:
+        wanted = Wanted(target=APP, kind="deploy", release=release, replicas=1, who="kari", address="", mapping=mapping)
+        return (await store.request(wanted, datetime.now(UTC))).id
+
+    first = await rig.release(0, app="killed")
+    await ask(first, {})
+    assert rig.run().returncode == 0
+    stands = [rig.instance("killed") for _ in range(2)]
+    deployments, releases = [], [first]
+    for number, _ in enumerate(STEPS):
+        words = WORDS[number % 2]
+        releases.append(await rig.release(number + 1, app="killed", words=words))
+        mapping = {"Task_1": "Task_A"} if words else {"Task_A": "Task_1"}
+        deployments.append(await ask(releases[-1], mapping))
+    broken = await ask(await rig.release(99, app="killed", hooks=BROKEN, words=WORDS[0]), {})
+
+    # Each run ends the deployment that the one before was killed in, and is killed in the next.
+    for deployment, step in [*zip(deployments, STEPS, strict=True), (broken, "failed")]:
+        assert (await store.deployment(deployment)).finished is None
+        assert rig.run(kill_after=(deployment, step)).returncode == -9, step
+        found = await store.deployment(deployment)
+        assert found.status == ("restoring" if step == "failed" else "running"), step
+    done = rig.run()
+    assert done.returncode == 0, done.stderr
+
+    for deployment in deployments:
+        assert (await store.deployment(deployment)).status == "succeeded"
+    assert (await store.deployment(broken)).status == "failed"
+    [status] = msgspec.json.decode(done.stdout.splitlines()[-1], type=list[AppStatus])
+    assert (status.release, status.settled, len(status.actual)) == (releases[-1], True, 1)
+    desired = await store.desired(APP)
+    assert (desired.release, desired.rollout) == (releases[-1], deployments[-1])
+    # Seven moves there and back, each once: Task_1, and then the other seven times.
+    assert {rig.task(each) for each in stands} == {"Task_A"}
+    for each in stands:
+        assert len(rig.moves(each)) == len(STEPS)
+    await store.close()
