@@ -32,6 +32,7 @@ from havn.local.cluster import LocalClusters, Unpacked
 from havn.local.egress import FolderRules, policies
 from havn.local.identities import LocalIdentities
 from havn.local.keyring import LocalKeyring
+from havn.local.others import Others, OwnFirst
 from havn.local.secrets import write_private
 from havn.local.state import State
 
@@ -75,7 +76,6 @@ class Console:
         self._clusters = clusters
         self._keyring = keyring
         self._identities = identities
-        self.access = TokenFileAccess(_token(state.token), getpass.getuser())
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self._store: Store | None = None
@@ -96,7 +96,11 @@ class Console:
         self.publisher = Publisher(http, signer, outbound=FolderRules(policies(state)))
 
     async def start(self, extra: Sequence[Endpoint] = ()) -> None:
-        """Serve, and enqueue putting back what the clusters should run."""
+        """Serve, and enqueue putting back what the clusters should run. Raises `SettingsError`."""
+        registry = LayoutRegistry(self._state.registry)
+        others = await Others.open(
+            self._database_url, self._addresses, identities=self._identities, releases=registry, run=self._state.run
+        )
         environments = FixedEnvironments(
             Environment(
                 name=environment.NAME,
@@ -105,26 +109,34 @@ class Console:
                 domain=self._addresses.domain,
                 publisher=self.publisher,
                 settings=environment.settings(self._addresses),
-            )
+            ),
+            others=others.estate.environments,
         )
+        clusters = OwnFirst(environment.NAME, self._clusters, others.estate.clusters)
         app, store = await build(
             self._database_url,
             environments=environments,
-            clusters=self._clusters,
-            registry=LayoutRegistry(self._state.registry),
+            clusters=clusters,
+            registry=registry,
             keyring=self._keyring,
             releases=self._state.releases,
-            access=self.access,
+            access=TokenFileAccess(_token(self._state.token), getpass.getuser(), others.access),
             identities=self._identities,
-            extra=extra,
+            extra=[*others.endpoints(), *extra],
+            handlers=others.estate.handlers(),
+            also_sealed=[others.estate.seal_anew],
+            public=self._addresses.public("console"),
+            closing=[others.close],
         )
         self._store = store
         self.vault: Vault = app.state.vault
-        self._overview = Overview(store, environments, self._clusters)
+        self._overview = Overview(store, environments, clusters)
         wanted = await store.all_desired()
         await asyncio.to_thread(_forget_others, self._state.releases, {each.release for each in wanted})
         for desired in wanted:
-            await store.request_restore(desired.target)
+            # Only what runs on this machine was stopped with it.
+            if desired.target.environment == environment.NAME:
+                await store.request_restore(desired.target)
         self._serving = asyncio.create_task(serve(app, port=self._addresses.console_port, stop=self._stop))
 
     @property

@@ -26,6 +26,7 @@ from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit import db, log, migrations
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.kit.settings import SettingsError
 from havn.kit.web import json_response
 from havn.local import databases, environment
 from havn.local.cluster import LocalClusters, Machine
@@ -80,7 +81,7 @@ class LocalPlatform:
             await self.stop()
             if isinstance(error, StartFailed):
                 raise UpError(f"A part of the platform did not start: {error}. See {self.state.logs}.") from error
-            if isinstance(error, StateError | SecretsError | PostgresError | migrations.MigrationError):
+            if isinstance(error, StateError | SecretsError | PostgresError | migrations.MigrationError | SettingsError):
                 raise UpError(str(error)) from error
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise UpError(

@@ -17,7 +17,8 @@ from havn.kit import assets
 from havn.kit.clock import Clock, system_clock
 from havn.kit.problem import Problem
 from havn.kit.web import create_app, json_response, read_body, read_json
-from havn.local.oidc import pages
+from havn.local.oidc import device, pages
+from havn.local.oidc.device import Devices
 from havn.local.oidc.directory import Directory
 from havn.local.oidc.provider import LEVELS, AuthorizeRequest, OAuthError, Provider, TestToken
 from havn.local.oidc.settings import Settings
@@ -29,9 +30,10 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 class Api:
     """Handlers."""
 
-    def __init__(self, provider: Provider, directory: Directory) -> None:
+    def __init__(self, provider: Provider, directory: Directory, devices: Devices) -> None:
         self._provider = provider
         self._directory = directory
+        self._devices = devices
 
     def routes(self) -> list[Route]:
         """The route table."""
@@ -45,6 +47,9 @@ class Api:
             Route("/authorize/choose", self.choose, methods=["GET"]),
             Route("/authorize", self.chosen, methods=["POST"]),
             Route("/token", self.token, methods=["POST"]),
+            Route("/device_authorization", self.begin_device, methods=["POST"]),
+            Route("/device", self.device, methods=["GET"]),
+            Route("/device", self.confirm_device, methods=["POST"]),
             Route("/logout", self.logout, methods=["GET"]),
             Route("/test-token", self.test_token, methods=["POST"]),
         ]
@@ -108,10 +113,37 @@ class Api:
 
     async def token(self, request: Request) -> Response:
         """POST /token."""
+        form = await _form(request)
         try:
-            return json_response(await self._provider.redeem(await _form(request)), headers=_NO_STORE)
+            if form.get("grant_type") == device.GRANT:
+                return json_response(self._devices.redeem(form), headers=_NO_STORE)
+            return json_response(await self._provider.redeem(form), headers=_NO_STORE)
         except OAuthError as error:
             return _oauth(error)
+
+    async def begin_device(self, request: Request) -> Response:
+        """POST /device_authorization."""
+        try:
+            return json_response(self._devices.begin(await _form(request)), headers=_NO_STORE)
+        except OAuthError as error:
+            return _oauth(error)
+
+    async def device(self, request: Request) -> Response:
+        """GET /device: the page to confirm on."""
+        return self._device_page(request, request.query_params.get("user_code", "")[:20])
+
+    def _device_page(self, request: Request, code: str, *, wrong: bool = False) -> Response:
+        query = request.query_params.get("q", "")[:100]
+        people, _ = self._directory.search(query, pages.SHOWN)
+        return pages.device(code, people, query, _language(request, None), wrong=wrong)
+
+    async def confirm_device(self, request: Request) -> Response:
+        """POST /device: a person confirms the code, or refuses."""
+        form = await _form(request)
+        code, person = form.get("user_code", "")[:20], form.get("person")
+        if not self._devices.confirm(code, None if "cancel" in form else person or ""):
+            return self._device_page(request, code, wrong=True)
+        return pages.message("refused" if "cancel" in form else "confirmed", _language(request, None))
 
     async def logout(self, request: Request) -> Response:
         """GET /logout: nothing is remembered here, so straight on."""
@@ -136,7 +168,8 @@ async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette
     """Wire the provider. Raises `SettingsError` outside the environment `local` unless it is opened."""
     directory = Directory(Path(settings.testdata_folder) if settings.testdata_folder else None)
     provider = Provider(settings, directory, clock)
-    routes = Api(provider, directory).routes()
+    devices = Devices(directory, clock, settings.issuer, provider.id_token)
+    routes = Api(provider, directory, devices).routes()
     return create_app(
         [*routes, *assets.routes()],
         name="login",

@@ -30,6 +30,14 @@ TEXTS = {
         "for": "for",
         "error": "Innloggingen kan ikke begynne",
         "out": "Du er logget ut av testinnloggingen",
+        "device": "Bekreft innlogging på en annen skjerm",
+        "user_code": "Koden som vises der",
+        "confirm": "Bekreft som",
+        "confirm_button": "Bekreft",
+        "refuse": "Avvis",
+        "wrong": "Koden stemmer ikke, eller er for gammel. Begynn på nytt der.",
+        "confirmed": "Innloggingen er bekreftet. Du kan lukke siden.",
+        "refused": "Innloggingen er avvist. Du kan lukke siden.",
     },
     "nn": {
         "title": "Vel testperson",
@@ -47,6 +55,14 @@ TEXTS = {
         "for": "for",
         "error": "Innlogginga kan ikkje ta til",
         "out": "Du er logga ut av testinnlogginga",
+        "device": "Stadfest innlogging på ein annan skjerm",
+        "user_code": "Koden som er vist der",
+        "confirm": "Stadfest som",
+        "confirm_button": "Stadfest",
+        "refuse": "Avvis",
+        "wrong": "Koden stemmer ikkje, eller er for gammal. Ta til på nytt der.",
+        "confirmed": "Innlogginga er stadfest. Du kan lukke sida.",
+        "refused": "Innlogginga er avvist. Du kan lukke sida.",
     },
     "en": {
         "title": "Choose a test person",
@@ -64,6 +80,14 @@ TEXTS = {
         "for": "for",
         "error": "The sign-in cannot begin",
         "out": "You are signed out of the test sign-in",
+        "device": "Confirm a sign-in on another screen",
+        "user_code": "The code that is shown there",
+        "confirm": "Confirm as",
+        "confirm_button": "Confirm",
+        "refuse": "Refuse",
+        "wrong": "The code is wrong, or too old. Begin again there.",
+        "confirmed": "The sign-in is confirmed. You can close this page.",
+        "refused": "The sign-in is refused. You can close this page.",
     },
 }
 
@@ -142,6 +166,30 @@ _CHOOSE = """{% extends "frame" %}
 {% endblock %}
 """
 
+_DEVICE = """{% extends "frame" %}
+{% block content %}
+<h1 class="ds-heading" data-size="lg">{{ title }}</h1>
+{% if wrong %}<p class="ds-paragraph" role="alert">{{ text.wrong }}</p>{% endif %}
+<form method="post" action="/device" class="hv-stack">
+<div class="ds-field">
+<label class="ds-label" for="user_code">{{ text.user_code }}</label>
+<input class="ds-input" id="user_code" name="user_code" value="{{ code }}" maxlength="20" required autocomplete="off"
+ autocapitalize="characters" spellcheck="false">
+</div>
+<div class="ds-field">
+<label class="ds-label" for="person">{{ text.confirm }}</label>
+<select class="ds-input" id="person" name="person">
+{% for person in people %}<option value="{{ person.pid }}">{{ person.name }} ({{ person.pid }})</option>
+{% endfor %}
+</select>
+</div>
+<button class="ds-button" type="submit">{{ text.confirm_button }}</button>
+<button class="ds-button" data-variant="tertiary" type="submit" name="cancel" value="yes" formnovalidate>
+{{- text.refuse }}</button>
+</form>
+{% endblock %}
+"""
+
 _MESSAGE = """{% extends "frame" %}
 {% block content %}
 <h1 class="ds-heading" data-size="lg">{{ title }}</h1>
@@ -152,7 +200,7 @@ _MESSAGE = """{% extends "frame" %}
 _ENVIRONMENT = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
-    loader=jinja2.DictLoader({"frame": _TEMPLATE, "choose": _CHOOSE, "message": _MESSAGE}),
+    loader=jinja2.DictLoader({"frame": _TEMPLATE, "choose": _CHOOSE, "device": _DEVICE, "message": _MESSAGE}),
 )
 
 
@@ -181,6 +229,21 @@ def choose(choice: Choice) -> HTMLResponse:
         total=choice.total,
         level=choice.level,
         levels=[(LEVELS[0], text["substantial"]), (LEVELS[1], text["high"])],
+    )
+
+
+def device(code: str, people: list[Login], query: str, language: str, *, wrong: bool) -> HTMLResponse:
+    """The page to confirm a sign-in on another screen."""
+    return _respond(
+        "device",
+        400 if wrong else 200,
+        language=language,
+        request=None,
+        query=query,
+        title=TEXTS[language]["device"],
+        code=code,
+        people=people,
+        wrong=wrong,
     )
 
 
