@@ -13,6 +13,7 @@ import msgspec
 
 from havn.gateway.ingress.control import Answer, Command
 from havn.gateway.ingress.routes import Route, Table
+from havn.gateway.ingress.shut import Blocked, Closed
 from havn.local.process import Child
 from havn.local.supervisor import Supervisor
 
@@ -31,7 +32,8 @@ class GatewayAway(Exception):
 class Gateway:
     """Supervises `python -m havn.gateway.ingress` on `port` and keeps its routing table.
 
-    Routes are kept by key, one key for each that sets some, and survive a restart of the process.
+    Routes are kept by key, one key for each that sets some, and survive a restart of the process. Every request is
+    recorded in `access_log`, if that is given.
     """
 
     def __init__(
@@ -41,11 +43,16 @@ class Gateway:
         scheme: str,
         environ: Mapping[str, str],
         records: Path,
+        access_log: Path | None = None,
         output: Callable[[str], None],
     ) -> None:
         self._environ = {**environ, "HAVN_PORT": str(port), "HAVN_SCHEME": scheme}
+        if access_log is not None:
+            self._environ["HAVN_ACCESS_LOG"] = str(access_log)
         self._records = records
         self._routes: dict[str, tuple[Route, ...]] = {}
+        self._closed: tuple[Closed, ...] = ()
+        self._blocked: tuple[Blocked, ...] = ()
         self._version = 0
         self._count = 0
         self._writer: asyncio.StreamWriter | None = None
@@ -71,6 +78,12 @@ class Gateway:
         self._version += 1
         await self._ask(table=self._table())
 
+    async def shut(self, closed: Sequence[Closed], blocked: Sequence[Blocked]) -> None:
+        """Replace the apps in maintenance and the blocked addresses. Raises `GatewayAway`."""
+        self._closed, self._blocked = tuple(closed), tuple(blocked)
+        self._version += 1
+        await self._ask(table=self._table())
+
     async def drained(self, upstreams: Sequence[str], seconds: float) -> bool:
         """Wait until no request is under way at `upstreams`, where no route leads any more."""
         try:
@@ -81,7 +94,8 @@ class Gateway:
     def _table(self) -> Table:
         # Among equal prefixes the first route wins: what a developer runs stands before what is deployed.
         keys = sorted(self._routes, key=lambda key: not key.startswith(OVERRIDING))
-        return Table(self._version, tuple(route for key in keys for route in self._routes[key]))
+        routes = tuple(route for key in keys for route in self._routes[key])
+        return Table(self._version, routes, self._closed, self._blocked)
 
     async def _ask(self, *, table: Table | None = None, drain: tuple[str, ...] = (), timeout: float = 0.0) -> Answer:  # noqa: ASYNC109
         loop = asyncio.get_running_loop()

@@ -16,7 +16,9 @@ from joserfc import jwk
 from havn.platform import APIS
 
 DEPLOY = "deploy"
-COMPONENTS = (*(api.name for api in APIS), DEPLOY)
+RECORDS = "records"
+"""Sends what the ingress recorded."""
+COMPONENTS = (*(api.name for api in APIS), DEPLOY, RECORDS)
 
 
 def new_key() -> str:
