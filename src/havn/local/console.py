@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from havn.appfolder.ids import AppId
 from havn.clusters.port import ClusterError
-from havn.contracts.deploy import AppInfo
+from havn.contracts.deploy import AppInfo, AuditEntry
 from havn.deploy.access import TokenFileAccess
 from havn.deploy.app import build
 from havn.deploy.endpoints import Endpoint
@@ -148,6 +149,17 @@ class Console:
     async def apps(self) -> list[AppInfo]:
         """Every app, as it should be and as it is."""
         return await self._overview.apps()
+
+    async def known(self) -> set[AppId]:
+        """The apps that should run on this machine."""
+        wanted = await self.store.all_desired()
+        return {
+            AppId(each.target.org, each.target.app) for each in wanted if each.target.environment == environment.NAME
+        }
+
+    async def note(self, entry: AuditEntry) -> None:
+        """Add a line to the audit log."""
+        await self.store.note(entry)
 
     async def settled(self) -> None:
         """Wait until every deployment and restore has ended, or was tried once and failed."""

@@ -49,7 +49,7 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class Protection:
-    """What is shut. `known` tells the apps there are, `manage` calls the management API, `note` adds to the audit log."""
+    """What is shut. `known` tells the apps there are, `manage` calls the management API, `note` writes to the audit."""
 
     def __init__(
         self, file: Path, gateway: Gateway, *, known: Known, manage: Manage, note: Note, clock: Clock = system_clock

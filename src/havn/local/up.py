@@ -39,7 +39,9 @@ from havn.local.keyring import LocalKeyring
 from havn.local.logs import LogFile, LogStream
 from havn.local.postgres import EmbeddedPostgres, PostgresError
 from havn.local.process import Child, stop_leftovers
+from havn.local.protection import Protection
 from havn.local.reach import Reach, publish, withdraw
+from havn.local.records import ACCESS_LOG, LocalRecords
 from havn.local.secrets import SecretsError, SecretStore, write_folder
 from havn.local.state import State, StateError
 from havn.local.supervisor import StartFailed, Supervisor
@@ -126,6 +128,7 @@ class LocalPlatform:
             scheme=environment.SCHEME,
             environ=self._environ,
             records=state.run,
+            access_log=state.logs / ACCESS_LOG,
             output=self._log("ingress"),
         )
         stack.push_async_callback(self._gateway.stop)
@@ -152,6 +155,9 @@ class LocalPlatform:
         began = self._done("Platform APIs", began)
         await self._gateway.route("platform", self._routes())
         await self._start_console(keys, urls["deploy"])
+        records = LocalRecords(state, self.addresses, keys.platform.components["records"])
+        stack.push_async_callback(records.stop)
+        records.begin()
         self._done("Control plane", began)
 
     async def _start_console(self, keys: environment.Keys, database_url: str) -> None:
@@ -191,7 +197,16 @@ class LocalPlatform:
         machine_parts = Endpoint(
             method="GET", path="/machine", handler=self._machine, role=None, answer=list[MachinePart]
         )
-        await self.console.start([machine_parts, *dev.endpoints()])
+        protection = Protection(
+            state.folder / "protection.json",
+            self._gateway,
+            known=self.console.known,
+            manage=self.console.publisher.manage,
+            note=self.console.note,
+        )
+        self._stack.push_async_callback(protection.stop)
+        await self.console.start([machine_parts, *dev.endpoints(), *protection.endpoints()])
+        await protection.start()
         reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
         publish(state.folder, reach)
         self._stack.callback(withdraw, state.folder)
