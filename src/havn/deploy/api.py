@@ -139,11 +139,11 @@ class Api:
     async def _scale(self, request: Request) -> Response:
         """Ask for another number of replicas, or bounds for it; 0 stops the app but keeps it deployed."""
         target, asked = _target(request), body(request, ScaleRequest)
-        desired = await self._deployed(target)
         if (asked.replicas is None) == (asked.scaling is None):
             raise Problem(400, "Say how many replicas, or between which bounds.", code="invalid_replicas")
         if asked.scaling is not None:
             check_scaling(asked.scaling)
+        desired = await self._deployed(target)
         replicas = asked.replicas if asked.scaling is None else asked.scaling.minimum
         assert replicas is not None
         return await self._request(
