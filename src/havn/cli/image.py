@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from havn.deploy.registry.remote import RemoteRegistry
     from havn.kit.http import HttpClient
 
-app = App(name="image", help="Make base images without a container engine.")
+app = App(name="image", help="Make base images without a container engine, and put apps on them.")
+app.command("havn.cli.image_roll:roll", name="roll")
 
 _REFERENCE = re.compile(r"(?P<place>.+?)(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
 _CACHE = "~/.cache/havn/images"

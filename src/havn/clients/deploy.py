@@ -13,6 +13,7 @@ from havn.clients import answers
 from havn.contracts.deploy import (
     AppInfo,
     AuditEntry,
+    BaseRequest,
     Deployment,
     DeploymentProgress,
     DeployRequest,
@@ -68,6 +69,10 @@ class DeployClient:
     async def reject(self, number: int, comment: str | None) -> Approval:
         """Turn down what somebody has asked for."""
         return await self._send("POST", f"/approvals/{number}/reject", Approval, DecisionRequest(comment=comment))
+
+    async def rebase(self, environment: str, org: str, app: str, base: str) -> Deployment:
+        """Ask for the release that runs to be put on another base image."""
+        return await self._send("POST", f"{_path(environment, org, app)}/base", Deployment, BaseRequest(base=base))
 
     async def progress(self, deployment: int, *, after: int = 0, wait: int = 0) -> DeploymentProgress:
         """A deployment and its events after the one numbered `after`; waits at most `wait` seconds for one."""

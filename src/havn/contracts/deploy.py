@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-DeploymentKind = Literal["deploy", "rollback", "scale", "undeploy", "heal"]
+DeploymentKind = Literal["deploy", "rollback", "scale", "undeploy", "heal", "base"]
 DeploymentStatus = Literal["queued", "running", "restoring", "succeeded", "failed"]
 """`restoring`: it failed, and what was there before is being put back."""
 
@@ -64,6 +64,13 @@ class ScaleRequest(Wire, frozen=True, forbid_unknown_fields=True):
 
     replicas: int | None = None
     scaling: Scaling | None = None
+
+
+class BaseRequest(Wire, frozen=True, forbid_unknown_fields=True):
+    """Body of POST base: the release that runs, on this base image."""
+
+    base: str
+    """Digest of the base image."""
 
 
 class RollbackRequest(Wire, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from havn.deploy.api import Api
 from havn.deploy.endpoints import Endpoint, routes
 from havn.deploy.environments import Environments, Keyring
 from havn.deploy.folders import Folders
+from havn.deploy.image.api import BaseApi
 from havn.deploy.inspection_api import InspectionApi
 from havn.deploy.management import ManagementRelay
 from havn.deploy.openapi import document
@@ -130,6 +131,7 @@ async def build(
         Endpoint(method="GET", path="/openapi.json", handler=openapi, role=None),
         *api.endpoints(),
         *inspection.endpoints(),
+        *BaseApi(store, environments=environments, clock=clock).endpoints(),
         *PromotionApi(gate, approvals, clock).endpoints(),
         *secrets_api.endpoints(),
         *ManagementRelay(environments).endpoints(),

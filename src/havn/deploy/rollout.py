@@ -266,7 +266,7 @@ class Rollout:
             await environment.publisher.publish(folder, desired.release, await self._attempted(deployment))
             await self._apply(desired, tell)
             tell(f"Release {short(desired.release)} is in place as before.")
-        if deployment.kind in ("deploy", "rollback"):
+        if deployment.kind in ("deploy", "rollback", "base"):
             await self._dismiss(target, deployment.id)
 
     async def _attempted(self, deployment: Deployment) -> AppFolder | None:
