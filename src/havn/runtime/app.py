@@ -143,7 +143,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
         name=f"app {settings.app_id}",
         lifespan=lifespan,
         middleware=[
-            Middleware(Edge, org=settings.org, name=settings.app),
+            Middleware(Edge, org=settings.org, name=settings.app, release=settings.release),
             Middleware(Authentication, verifier=callers.users),
         ],
     )

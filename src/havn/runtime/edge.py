@@ -22,12 +22,14 @@ class Edge:
     """ASGI middleware: `/{app}/…` and `/{org}/{app}/…` mean the same, anything else is 404.
 
     The prefix becomes the request's root path, so links are made in the form the request came in. Answers get the
-    security headers that Altinn's runtime sends; a route that sets its own keeps it.
+    security headers that Altinn's runtime sends; a route that sets its own keeps it. For the ingress's record they say
+    which release answered.
     """
 
-    def __init__(self, app: ASGIApp, org: str, name: str) -> None:
+    def __init__(self, app: ASGIApp, org: str, name: str, release: str = "") -> None:
         self.app = app
         self._prefixes = (f"/{org}/{name}", f"/{name}")
+        self._release = release.removeprefix("sha256:")[:12]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -42,6 +44,8 @@ class Edge:
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", _NO_STORE)
+                if self._release:
+                    headers["x-havn-version"] = self._release
             await send(message)
 
         path: str = scope["path"]
