@@ -31,22 +31,33 @@ _COMMANDS = {
     "heal": ("havn.cli.deploy:heal", "Put an app back as it was deployed."),
     "undeploy": ("havn.cli.deploy:undeploy", "Stop an app and take it away; its data stay."),
     "audit": ("havn.cli.show:audit", "Show who did what."),
+    "login": ("havn.cli.login:login", "Sign in to a control plane."),
+    "logout": ("havn.cli.login:logout", "Sign out of it."),
+    "whoami": ("havn.cli.login:whoami", "Show who you are to the control plane, and what you may do."),
+    "access": ("havn.cli.access:app", "Give roles to people and tokens, and take them back."),
+    "ci-token": ("havn.cli.ci_token:app", "Make tokens for machines, such as a CI."),
+    "org": ("havn.cli.org:app", "Add orgs, and the keys their releases are signed with."),
+    "environment": ("havn.cli.environment:app", "Add and change environments."),
     "token": ("havn.cli.token:token", "Print the control plane's token."),
     "doctor": ("havn.cli.doctor:doctor", "Find out why the platform does not run here."),
     "policy": ("havn.cli.policy:app", "Test, lint, compare, replay and show app policies."),
     "egress": ("havn.cli.egress:app", "What apps may reach: test a call, see the log, get the missing rules."),
+    "sla": ("havn.cli.sla:app", "Agree on service levels, declare maintenance, read the monthly report."),
+    "maintenance": ("havn.cli.shut:maintenance", "Shut an app for a while, with a page that says so."),
+    "block": ("havn.cli.shut:block", "Keep an abusive client out."),
     "secret": ("havn.cli.secret:app", "Keep apps' secrets: set, list, rotate, remove, change the key."),
     "models": ("havn.cli.models:app", "Generate typed model classes from an app's JSON Schemas."),
     "image": ("havn.cli.image:app", "Make base images without a container engine."),
     "platform": ("havn.cli.platform_secrets:app", "Make what the platform of an environment is installed with."),
-    "cluster": ("havn.cli.cluster:app", "Make and remove Kubernetes clusters on this machine."),
+    "cluster": ("havn.cli.cluster:app", "Add, examine and remove Kubernetes clusters; make them on this machine."),
     "testdata": ("havn.cli.testdata:app", "Make and show synthetic people and companies."),
 }
 
 app = App(
     name="havn",
     version=__version__,
-    help="Run digital service apps for public bodies: on this machine, and in their clusters.",
+    help="Run digital service apps for public bodies: on this machine, and in their clusters. "
+    "With --console URL (or HAVN_CONSOLE) every command speaks to the control plane there.",
 )
 for _name, (_where, _help) in _COMMANDS.items():
     app.command(_where, name=_name, help=_help)
@@ -54,7 +65,8 @@ for _name, (_where, _help) in _COMMANDS.items():
 
 def main() -> None:
     """Entry point of the command."""
+    from havn.cli.console import choose
     from havn.cli.output import plainly
 
     with plainly():
-        sys.exit(app())
+        sys.exit(app(choose(sys.argv[1:])))

@@ -15,6 +15,7 @@ from havn.cli.output import Failure
 if TYPE_CHECKING:
     from havn.appfolder.ids import AppId
     from havn.clients.deploy import DeployClient
+    from havn.clients.estate import EstateClient
     from havn.local.reach import Reach
 
 StateOption = Annotated[Path | None, Parameter(name="--state")]
@@ -42,21 +43,25 @@ def reach(given: Path | None) -> Reach:
 
 @asynccontextmanager
 async def control_plane(given: Path | None) -> AsyncIterator[DeployClient]:
-    """The control plane of the platform that runs from the folder. Raises `Failure`."""
-    from havn.clients.deploy import DeployClient
-    from havn.kit.http import HttpClient
+    """The control plane that `HAVN_CONSOLE` names, else that of the platform that runs from the folder.
 
-    where = reach(given)
-    path = state_folder(given) / "token"
-    try:
-        token = path.read_text().strip()
-    except OSError as error:
-        raise Failure(f"{path} cannot be read ({error.strerror}): only who started the platform may use it.") from None
-    http = HttpClient(where.console, name="The control plane", timeout=40, verify=False)
-    try:
+    Raises `Failure`.
+    """
+    from havn.cli.console import chosen
+    from havn.clients.deploy import DeployClient
+
+    async with chosen(given) as (http, token):
         yield DeployClient(http, token)
-    finally:
-        await http.close()
+
+
+@asynccontextmanager
+async def estate(given: Path | None) -> AsyncIterator[EstateClient]:
+    """The same control plane, for what is no matter of one app. Raises `Failure`."""
+    from havn.cli.console import chosen
+    from havn.clients.estate import EstateClient
+
+    async with chosen(given) as (http, token):
+        yield EstateClient(http, token)
 
 
 def app_id(text: str) -> AppId:

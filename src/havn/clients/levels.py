@@ -31,10 +31,14 @@ Headers = Mapping[str, str]
 
 
 class LevelsClient:
-    """Calls management through `http`, whose base address is the platform's. Every failure is a `Problem`."""
+    """Calls management through `http`, whose base address is the platform's, or another that leads to `base` there.
 
-    def __init__(self, http: HttpClient) -> None:
+    Every failure is a `Problem`.
+    """
+
+    def __init__(self, http: HttpClient, base: str = _BASE) -> None:
         self._http = http
+        self._base = base
 
     async def send(self, batch: Batch, headers: Headers) -> bool:
         """Deliver a batch; False when it had come before."""
@@ -92,7 +96,7 @@ class LevelsClient:
         if body is not None:
             content = msgspec.json.encode(body)
             sent["content-type"] = "application/json"
-        return await self._http.request(method, f"{_BASE}{path}", headers=sent, content=content)
+        return await self._http.request(method, f"{self._base}{path}", headers=sent, content=content)
 
     async def _done(self, method: str, path: str, headers: Headers) -> None:
         response = await self._send(method, path, None, headers)

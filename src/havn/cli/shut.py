@@ -1,0 +1,227 @@
+"""`havn maintenance` and `havn block`: shut an app for a while, and keep an abusive client out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+from cyclopts import App, Parameter
+
+from havn.cli.output import Failure, JsonOption, say, write_json, write_table
+from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
+
+if TYPE_CHECKING:
+    from havn.clients.protection import ProtectionClient
+
+maintenance = App(help="Shut an app for a while, with a page that says so.")
+block = App(help="Keep an abusive client out.")
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@maintenance.command(name="on")
+def on(
+    what: str,
+    /,
+    *,
+    message: str = "",
+    until: datetime | None = None,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+) -> None:
+    """Answer every request to an app with a page that says it is down for maintenance.
+
+    Parameters
+    ----------
+    what
+        ORG/APP.
+    message
+        Shown to people as it stands.
+    until
+        When it is expected back, such as 2026-03-01T22:00 (Norwegian time).
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    """
+    from havn.contracts.protection import ClosingRequest
+
+    id_ = app_id(what)
+    if until is not None and until.tzinfo is None:
+        until = until.replace(tzinfo=ZoneInfo("Europe/Oslo"))
+
+    async def ask() -> None:
+        async with _protection(env, state) as client:
+            await client.close_app(id_.org, id_.app, ClosingRequest(message=message, until=until))
+
+    asyncio.run(ask())
+    say(f"{what} is in maintenance. End it with `havn maintenance off {what}`.")
+
+
+@maintenance.command(name="off")
+def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+    """Let requests through to an app again.
+
+    Parameters
+    ----------
+    what
+        ORG/APP.
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    """
+    id_ = app_id(what)
+
+    async def ask() -> None:
+        async with _protection(env, state) as client:
+            await client.open_app(id_.org, id_.app)
+
+    asyncio.run(ask())
+    say(f"{what} is open.")
+
+
+@maintenance.command(name="list")
+def closed(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+    """List the apps in maintenance.
+
+    Parameters
+    ----------
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write them as JSON.
+    """
+
+    async def ask() -> Any:
+        async with _protection(env, state) as client:
+            return await client.closed()
+
+    found = asyncio.run(ask())
+    if json_:
+        write_json(found)
+        return
+    rows = [[f"{each.org}/{each.app}", _time(each.since), _time(each.until), each.who, each.message] for each in found]
+    write_table(["App", "Since", "Until", "By", "Message"], rows)
+
+
+@block.command(name="add")
+def add(
+    address: str | None = None,
+    /,
+    *,
+    subscription: str | None = None,
+    during: Annotated[str, Parameter(name="--for")] = "1h",
+    reason: str,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Block an address, a range or a subscription; in force within seconds.
+
+    Parameters
+    ----------
+    address
+        Such as 192.0.2.7 or 2001:db8::/48.
+    subscription
+        Or a subscription, by its id: it is suspended until the block ends.
+    during
+        How long, such as 90s, 10m, 1h or 30d.
+    reason
+        Why, for the audit log.
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the block as JSON.
+    """
+    from havn.contracts.protection import BlockRequest
+
+    match = re.fullmatch(r"([0-9]{1,7})([smhd])", during)
+    if match is None or not int(match[1]):
+        raise Failure(f"{during} is no length of time: say 90s, 10m, 1h or 30d.")
+    if (address is None) == (subscription is None):
+        raise Failure("Say whom: an address, or --subscription ID.")
+    wanted = BlockRequest(
+        network=address, subscription=subscription, seconds=int(match[1]) * _UNITS[match[2]], reason=reason
+    )
+
+    async def ask() -> Any:
+        async with _protection(env, state) as client:
+            return await client.block(wanted)
+
+    made = asyncio.run(ask())
+    if json_:
+        write_json(made)
+        return
+    say(f"Blocked {made.network or made.subscription} until {_time(made.until)} as {made.id}.")
+
+
+@block.command(name="list")
+def blocks(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+    """List what is blocked.
+
+    Parameters
+    ----------
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write it as JSON.
+    """
+
+    async def ask() -> Any:
+        async with _protection(env, state) as client:
+            return await client.blocks()
+
+    found = asyncio.run(ask())
+    if json_:
+        write_json(found)
+        return
+    rows = [[each.id, each.network or each.subscription, _time(each.until), each.who, each.reason] for each in found]
+    write_table(["Id", "Whom", "Until", "By", "Reason"], rows)
+
+
+@block.command(name="remove")
+def remove(id_: Annotated[str, Parameter(name="ID")], /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+    """Take a block away.
+
+    Parameters
+    ----------
+    id_
+        Which, as the list shows.
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    """
+
+    async def ask() -> None:
+        async with _protection(env, state) as client:
+            await client.unblock(id_)
+
+    asyncio.run(ask())
+    say(f"Took {id_} away.")
+
+
+@asynccontextmanager
+async def _protection(env: str, state: Path | None) -> AsyncIterator[ProtectionClient]:
+    from havn.cli.platform import connection
+    from havn.clients.protection import ProtectionClient
+
+    async with connection(state) as (http, token):
+        yield ProtectionClient(http, token, env)
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone(ZoneInfo('Europe/Oslo')):%Y-%m-%d %H:%M:%S}"
