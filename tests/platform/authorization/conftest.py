@@ -140,6 +140,8 @@ class Platform:
         self.auth_info_asked = 0
         self.applications: list[dict[str, Any]] = []
         self.storage_away = False
+        self.found: dict[str, Any] = {"count": 0, "self": None, "next": None, "instances": []}
+        self.storage_asked: list[tuple[str, str]] = []
         self.register_away = False
         self.register_asked = 0
         self.roles: list[tuple[int, int, str]] = [
@@ -271,9 +273,14 @@ class Platform:
                 return JSONResponse({"title": "away"}, 503)
             return JSONResponse(found) if found is not None else JSONResponse({"title": "Not Found"}, 404)
 
+        async def instances(request: Any) -> JSONResponse:
+            self.storage_asked.append((str(request.url.query), request.headers.get("authorization", "")))
+            return JSONResponse(self.found)
+
         base = "/storage/api/v1"
         return Starlette(
             routes=[
+                Route(f"{base}/instances", instances),
                 Route(f"{base}/instances/{{party}}/{{guid}}/process/authinfo", auth_info),
                 Route(f"{base}/applications", applications),
                 Route(f"{base}/applications/{{org}}/{{app}}", application),

@@ -46,6 +46,8 @@ from havn.platform.authorization.policy_api import PolicyApi
 from havn.platform.authorization.prp import LocalFacts
 from havn.platform.authorization.registry import Registry
 from havn.platform.authorization.replay import Replay
+from havn.platform.authorization.residual import Residuals
+from havn.platform.authorization.residual_api import InstanceFinder, ResidualApi
 from havn.platform.authorization.resource_api import ResourceApi
 from havn.platform.authorization.resource_policy_api import ResourcePolicyApi
 from havn.platform.authorization.rights_api import RightsApi
@@ -158,7 +160,8 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *DelegationApi(delegations).routes(BASE, stamp),
             *instance_api.routes(f"{BASE}/app", stamp),
             *instance_api.routes("/accessmanagement/api/v1/app", stamp),
-            *RightsApi(decisions, administration, components, clock=clock).routes(BASE),
+            *RightsApi(decisions, administration, InstanceFinder(storage), components, clock=clock).routes(BASE),
+            *ResidualApi(Residuals(decisions, clock=clock), components).routes(BASE),
             *ResourceApi(registry, components).routes(REGISTRY, stamp),
             *ResourcePolicyApi(registry, administration, components).routes(REGISTRY, stamp),
             *AccessListApi(access_lists, components).routes(BASE, REGISTRY, stamp),

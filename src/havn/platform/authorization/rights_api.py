@@ -24,7 +24,8 @@ from havn.kit.web import json_response, read_json
 from havn.platform.authorization.askers import Asker, asker, may_decide
 from havn.platform.authorization.context import Completed
 from havn.platform.authorization.pdp import DecisionPoint
-from havn.platform.authorization.policies import PolicyAdministration, check_names
+from havn.platform.authorization.policies import PolicyAdministration
+from havn.platform.authorization.residual_api import Found, InstanceFinder, StorageQuery, app_named
 
 _BODY = 4 * 1024 * 1024
 
@@ -40,11 +41,12 @@ class MatrixResource(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class MatrixQuestion(msgspec.Struct, rename="camel", frozen=True):
-    """Body: which of `actions` the subject may do with each of `resources`."""
+    """Body: which of `actions` the subject may do with each of `resources`, or with each that `query` finds."""
 
     subject: list[AttributePair]
     actions: list[str]
-    resources: list[MatrixResource]
+    resources: list[MatrixResource] | None = None
+    query: StorageQuery | None = None
 
 
 class MatrixRow(msgspec.Struct, rename="camel", frozen=True):
@@ -53,6 +55,13 @@ class MatrixRow(msgspec.Struct, rename="camel", frozen=True):
     instance_id: str | None
     allowed: list[str]
     min_level: int
+
+
+class MatrixPage(msgspec.Struct, rename="camel", frozen=True):
+    """The answer to a query; `continuation_token` in the query asks for the next page, null after the last."""
+
+    rows: list[MatrixRow]
+    continuation_token: str | None
 
 
 class Right(msgspec.Struct, rename="camel", frozen=True):
@@ -77,10 +86,12 @@ class RightsApi:
         self,
         decisions: DecisionPoint,
         administration: PolicyAdministration,
+        finder: InstanceFinder,
         components: PlatformTokenVerifier,
         *,
         clock: Clock,
     ) -> None:
+        self._finder = finder
         self._decisions = decisions
         self._administration = administration
         self._components = components
@@ -96,7 +107,7 @@ class RightsApi:
     async def rights(self, request: HttpRequest) -> Response:
         """GET rights?app={org}/{app}&party=: what the caller may do at each place that the policy names."""
         who = require_principal(request)
-        org, app = _app(request.query_params.get("app", ""))
+        org, app = app_named(request.query_params.get("app", ""))
         party = request.query_params.get("party", "")
         if not (party.isascii() and party.isdigit() and 0 < int(party[:11]) < 2**31):
             raise Problem(400, "party must be a party id.", code="invalid_query")
@@ -134,22 +145,26 @@ class RightsApi:
         """POST decision/matrix: for whoever may ask for each of the decisions singly."""
         who = await asker(request, self._components)
         asked = await read_json(request, MatrixQuestion, limit=_BODY)
-        wanted = [
-            Resource(*_app(one.app), one.party, one.instance_id, one.task, one.end_event) for one in asked.resources
+        if (asked.resources is None) == (asked.query is None):
+            raise Problem(400, "Give resources or a query.", code="invalid_query")
+        found = Found([], None)
+        if asked.query is not None:
+            found = await self._finder.find(asked.query, who.principal)
+        wanted = found.places or [
+            Resource(*app_named(one.app), one.party, one.instance_id, one.task, one.end_event)
+            for one in asked.resources or ()
         ]
         actions = list(dict.fromkeys(asked.actions))
         subject = evaluation.bags((pair.id, pair.value) for pair in asked.subject)
-        rows = await self._decide(subject, wanted, actions, may_decide(who))
-        return json_response(
-            [
-                MatrixRow(
-                    place.instance_id,
-                    [action for action in actions if row[action].permit],
-                    max((row[action].minimum_level or 0 for action in actions if row[action].permit), default=0),
-                )
-                for place, row in zip(wanted, rows, strict=True)
-            ]
-        )
+        rows = [
+            MatrixRow(
+                place.instance_id,
+                [action for action in actions if row[action].permit],
+                max((row[action].minimum_level or 0 for action in actions if row[action].permit), default=0),
+            )
+            for place, row in zip(wanted, await self._decide(subject, wanted, actions, may_decide(who)), strict=True)
+        ]
+        return json_response(MatrixPage(rows, found.next) if asked.query is not None else rows)
 
     async def _decide(
         self,
@@ -174,9 +189,3 @@ class RightsApi:
             )  # fmt: skip
         results = iter(answer.results)
         return [{action: to_outcome(next(results)) for action in actions} for _ in wanted]
-
-
-def _app(text: str) -> tuple[str, str]:
-    org, _, app = text.partition("/")
-    check_names(org, app)
-    return org, app
