@@ -216,10 +216,10 @@ def remove(id_: Annotated[str, Parameter(name="ID")], /, *, env: EnvOption = LOC
 
 @asynccontextmanager
 async def _protection(env: str, state: Path | None) -> AsyncIterator[ProtectionClient]:
-    from havn.cli.platform import connection
+    from havn.cli.console import chosen
     from havn.clients.protection import ProtectionClient
 
-    async with connection(state) as (http, token):
+    async with chosen(state) as (http, token):
         yield ProtectionClient(http, token, env)
 
 

@@ -325,12 +325,12 @@ def end(
 async def _levels(org: str, env: str, state: Path | None) -> AsyncIterator[tuple[LevelsClient, dict[str, str]]]:
     from urllib.parse import quote
 
-    from havn.cli.platform import connection
+    from havn.cli.console import chosen
     from havn.clients.levels import LevelsClient
 
     if not org or "/" in org:
         raise Failure(f"{org or 'That'} is not a service owner: give its code, such as ttd.")
-    async with connection(state) as (http, token):
+    async with chosen(state) as (http, token):
         base = f"/api/v1/environments/{quote(env)}/orgs/{quote(org)}/management/levels"
         yield LevelsClient(http, base), {"authorization": f"Bearer {token}"}
 
