@@ -39,7 +39,7 @@ def test_a_cluster_is_made_listed_and_removed(tmp_path):
     try:
         assert made.returncode == 0, made.stderr
         where = json.loads(made.stdout)
-        assert where in json.loads(havn("list", "--json").stdout)
+        assert where in json.loads(havn("list", "--json").stdout)["local"]
         assert havn("create", "--local", name, "--folder", str(tmp_path / "other")).returncode == 1
     finally:
         removed = havn("remove", name)

@@ -1,20 +1,32 @@
-"""`havn cluster`: real Kubernetes clusters on this machine, to try and test with. They need root and a checkout."""
+"""`havn cluster`: the clusters that a control plane deploys to, and local ones to try and test with.
+
+Local clusters are made on this machine; they need root and a checkout.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 import havn
-from havn.cli.output import Failure, JsonOption, say, write, write_json, write_table
+from havn.cli.access import asked
+from havn.cli.environment import read_values
+from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_table
+from havn.cli.platform import StateOption, estate
 
 if TYPE_CHECKING:
+    from havn.contracts.estate import ClusterInfo, Finding
     from havn.local.kubernetes import Toolchain
 
-app = App(name="cluster", help="Make and remove Kubernetes clusters on this machine.")
+app = App(name="cluster", help="Add, examine and remove Kubernetes clusters; make them on this machine.")
+
+ClusterEnv = Annotated[str, Parameter(name=["--env", "-e"])]
+Flag = Annotated[bool, Parameter(negative="")]
+_POLL_SECONDS = 0.5
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 _PLACE = Path("/var/lib/havn/clusters")
@@ -77,44 +89,247 @@ def create(
 
 
 @app.command
-def remove(name: str) -> None:
-    """Take a local cluster away, with everything in it.
+def add(
+    org: str,
+    /,
+    *,
+    env: ClusterEnv,
+    kubeconfig: Path | None = None,
+    context: str | None = None,
+    server: str | None = None,
+    authority: Path | None = None,
+    token_file: Path | None = None,
+    namespace: str | None = None,
+    ingress: str = "",
+    values: Path | None = None,
+    base_values: Path | None = None,
+    state: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Add an org's cluster in an environment, or give it new credentials: tried, kept encrypted, and set up.
 
     Parameters
     ----------
-    name
-        The name it was made with.
+    org
+        The org's code.
+    env
+        The environment.
+    kubeconfig
+        File with address and credentials. Its files are read in; programs that it names are not run.
+    context
+        Which of its contexts (default: the current one).
+    server
+        Instead of a kubeconfig: address of the API server, https.
+    authority
+        With --server: PEM file with the authority of its certificate.
+    token_file
+        With --server: file with a service account's token.
+    namespace
+        Where apps go (default: the context's, else default).
+    ingress
+        Address of its ingress, as DNS is to have it: IP address or host name.
+    values
+        YAML file with values of charts/app for this cluster.
+    base_values
+        YAML file with values of charts/cluster for this cluster.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
+    from havn.clusters.kubernetes.credentials import Credentials, read_kubeconfig
+    from havn.clusters.port import ClusterError
+    from havn.contracts.estate import ClusterRequest
+
+    if (kubeconfig is None) == (server is None):
+        raise Failure("Say --kubeconfig FILE, or --server ADDRESS with --token-file FILE.")
+    try:
+        if kubeconfig is not None:
+            credentials, found_namespace = read_kubeconfig(kubeconfig, context)
+        else:
+            token = _text(token_file) if token_file is not None else None
+            ca = _text(authority) if authority is not None else None
+            credentials = Credentials(server=server or "", authority=ca, token=token.strip() if token else None)
+            credentials.check()
+            found_namespace = "default"
+    except ClusterError as error:
+        raise Failure(str(error)) from None
+    request = ClusterRequest(
+        org=org,
+        environment=env,
+        server=credentials.server,
+        authority=credentials.authority,
+        server_name=credentials.server_name,
+        token=credentials.token,
+        certificate=credentials.certificate,
+        key=credentials.key,
+        namespace=namespace or found_namespace,
+        ingress=ingress,
+        app_values=read_values(values),
+        base_values=read_values(base_values),
+    )
+    outcome = asyncio.run(_added(request, state))
+    if json_:
+        write_json(outcome)
+    if outcome.status != "ready":
+        raise Failure(
+            f"The cluster could not be set up: {outcome.reason} Put that right, and run the same command again."
+        )
+    if json_:
+        return
+    write(f"The cluster of {org} in {env} is ready for apps.")
+    if outcome.dns:
+        say("These DNS records are wanted:")
+        for record in outcome.dns:
+            write(f"{record.name} {record.type} {record.value}")
+    else:
+        say("Which DNS records are wanted is told when its address is: add --ingress ADDRESS.")
+
+
+@app.command
+def remove(
+    what: str,
+    /,
+    *,
+    env: Annotated[str | None, Parameter(name=["--env", "-e"])] = None,
+    force: Flag = False,
+    yes: YesOption = False,
+    state: StateOption = None,
+) -> None:
+    """Take Havn's parts out of an org's cluster and forget it; without --env, take a local cluster away.
+
+    Parameters
+    ----------
+    what
+        The org's code; without --env, the name that a local cluster was made with.
+    env
+        The environment.
+    force
+        Also while apps are deployed there, which are left as they are, or when it cannot be reached.
+    yes
+        Do not ask.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    """
+    if env is None:
+        _remove_local(what)
+        return
+    environment = env
+    found = asked(lambda client: client.cluster(environment, what), state)
+    say(f"The cluster of {what} in {environment}, {found.server}, where {found.apps} apps should run.")
+    if not yes and not confirm("Forget it?"):
+        say("Nothing was changed.")
+        return
+    asked(lambda client: client.remove_cluster(environment, what, force=force), state)
+    write(f"The cluster of {what} in {environment} is forgotten.")
+
+
+@app.command
+def doctor(org: str, /, *, env: ClusterEnv, state: StateOption = None, json_: JsonOption = False) -> None:
+    """Find out whether a cluster has what is relied on; exit code 1 when something has to be done.
+
+    Parameters
+    ----------
+    org
+        The org's code.
+    env
+        The environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the findings as JSON.
+    """
+    findings = asyncio.run(_examined(org, env, state, json_))
+    if json_:
+        write_json(findings)
+    if any(each.result == "fail" for each in findings):
+        raise Failure(f"The cluster of {org} in {env} is not as it should be: see what is marked fail.")
+
+
+@app.command(name="list")
+def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
+    """List the clusters of the control plane, and the local ones of this machine.
+
+    Parameters
+    ----------
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write them as JSON: `clusters` and `local`, each null when it cannot be asked.
+    """
+    clusters: list[ClusterInfo] | None
+    try:
+        clusters, why = asked(lambda client: client.clusters(), state), ""
+    except Failure as failure:
+        clusters, why = None, str(failure)
+    local = _local()
+    if json_:
+        write_json({"clusters": clusters, "local": local})
+        return
+    if clusters is None:
+        say(why)
+    elif clusters:
+        rows = [
+            (each.org, each.environment, each.status, str(each.apps), each.ingress, each.server) for each in clusters
+        ]
+        write_table(("ORG", "ENVIRONMENT", "STATUS", "APPS", "INGRESS", "API SERVER"), rows)
+    else:
+        say("The control plane has no clusters: add one with `havn cluster add`.")
+    if local:
+        say("On this machine:")
+        write_table(
+            ("NAME", "ADDRESS", "KUBECONFIG"), [(each["name"], each["address"], each["kubeconfig"]) for each in local]
+        )
+
+
+async def _added(request: Any, state: Path | None) -> ClusterInfo:
+    async with estate(state) as client:
+        found = await client.add_cluster(request)
+        say(f"{request.server} lets us in, and its credentials are kept encrypted. It is being set up.")
+        while found.status == "bootstrapping":
+            await asyncio.sleep(_POLL_SECONDS)
+            found = await client.cluster(request.environment, request.org)
+    return found
+
+
+async def _examined(org: str, env: str, state: Path | None, json_: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    async with estate(state) as client:
+        async for each in client.doctor(env, org):
+            findings.append(each)
+            if not json_:
+                write(f"{each.result:<8} {each.check:<17} {each.message}")
+                if each.next and each.result != "ok":
+                    write(f"{'':<26} {each.next}")
+    return findings
+
+
+def _local() -> list[dict[str, str]] | None:
+    from havn.local.kubernetes.cluster import known
+
+    try:
+        return [{"name": each.name, "address": each.address, "kubeconfig": str(each.kubeconfig)} for each in known()]
+    except PermissionError:
+        return None
+
+
+def _remove_local(name: str) -> None:
     from havn.local.kubernetes import ClusterError, LocalKubernetes
 
     try:
         LocalKubernetes.find(name, _toolchain()).destroy()
     except ClusterError as error:
-        raise Failure(f"{error} See havn cluster list.") from error
+        raise Failure(f"{error} See havn cluster list, or say --env for a control plane's.") from error
     except PermissionError as error:
         raise Failure("Local clusters are root's: run this with sudo.") from error
     say(f"{name} is gone.")
 
 
-@app.command(name="list")
-def list_(*, json_: JsonOption = False) -> None:
-    """List the clusters of this machine.
-
-    Parameters
-    ----------
-    json_
-        Write them as JSON.
-    """
-    from havn.local.kubernetes.cluster import known
-
+def _text(path: Path) -> str:
     try:
-        found = known()
-    except PermissionError as error:
-        raise Failure("Local clusters are root's: run this with sudo.") from error
-    if json_:
-        write_json([{"name": each.name, "address": each.address, "kubeconfig": str(each.kubeconfig)} for each in found])
-        return
-    write_table(("NAME", "ADDRESS", "KUBECONFIG"), [(each.name, each.address, str(each.kubeconfig)) for each in found])
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        raise Failure(f"{path} cannot be read.") from None
 
 
 def _toolchain() -> Toolchain:

@@ -10,6 +10,7 @@ import msgspec
 
 from havn.clusters.kubernetes import bootstrap as cluster_bootstrap
 from havn.clusters.port import ClusterError
+from havn.deploy.authority.keeper import Keeper
 from havn.deploy.estate.clusters import EstateClusters, front, merged
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
@@ -31,7 +32,8 @@ def job_key(org: str, environment: str) -> str:
 class Bootstrap:
     """Does the jobs `bootstrap`."""
 
-    def __init__(self, store: EstateStore, clusters: EstateClusters) -> None:
+    def __init__(self, store: EstateStore, clusters: EstateClusters, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._store = store
         self._clusters = clusters
 
@@ -49,6 +51,7 @@ class Bootstrap:
             await self._store.set_cluster(row.org, row.environment, row.version, "failed", reason=str(error)[:2000])
             return
         await self._store.set_cluster(row.org, row.environment, row.version, "ready", front=looked_at)
+        await self._keeper.store.request_later(row.environment, row.org, 0)
 
     async def _install(self, row: ClusterRow, environment: EnvironmentRow) -> None:
         tools = self._clusters.tools

@@ -14,6 +14,7 @@ import msgspec
 
 from havn.clusters.kubernetes import Front, Helm, Image, Images, Kube, KubernetesCluster, Site
 from havn.clusters.kubernetes.credentials import Credentials
+from havn.clusters.kubernetes.leaves import Issuer
 from havn.clusters.port import Cluster, ClusterError
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow, cluster_place, host
 from havn.deploy.estate.store import EstateStore
@@ -32,6 +33,10 @@ class ImageSource(Images, Protocol):
     async def base(self) -> Image:
         """The base image, put where the cluster's nodes find it. Raises `ClusterError`."""
         ...
+
+
+Issuers = Callable[[ClusterRow, EnvironmentRow], Issuer]
+"""The certificate authority of a cluster."""
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,9 @@ class Reached(msgspec.Struct, frozen=True):
 class EstateClusters:
     """See `Clusters`."""
 
-    def __init__(self, store: EstateStore, sealer: Sealer, tools: Tools, clock: Clock) -> None:
+    def __init__(self, store: EstateStore, sealer: Sealer, tools: Tools, clock: Clock, issuers: Issuers) -> None:
+        """`issuers` are the certificate authorities of the clusters."""
+        self._issuers = issuers
         self._store = store
         self._sealer = sealer
         self.tools = tools
@@ -130,11 +137,14 @@ class EstateClusters:
 
     def _build(self, row: ClusterRow, environment: EnvironmentRow) -> KubernetesCluster:
         config = self._write(self.open(row))
+        values = merged(_MIDDLEWARES, environment.app_values, row.app_values)
+        # In the bundle of what is believed, and no value of the chart.
+        values.get("platform", {}).pop("authorities", None)
         site = Site(
             org=row.org,
             environment=row.environment,
             chart=self.tools.charts / "app",
-            values=merged(_MIDDLEWARES, environment.app_values, row.app_values),
+            values=values,
         )
         return KubernetesCluster(
             site,
@@ -142,6 +152,8 @@ class EstateClusters:
             self._helm(config, row.namespace),
             self.tools.images(environment.registry),
             front(row, environment) if row.front else None,
+            issuer=self._issuers(row, environment),
+            clock=self._clock,
         )
 
     def _helm(self, config: Path, namespace: str) -> Helm:

@@ -81,7 +81,9 @@ class EstateEnvironments:
         signer: TokenSource
         try:
             if row.deploy_key is None:
-                raise SealError(f"{row.name} has no key for its platform: give one with `havn environment key`.")
+                raise SealError(
+                    f"{row.name} has no key for its platform: give one with `havn environment add … --key FILE`."
+                )
             key = self._sealer.open(environment_place(row.name), row.deploy_key)
             signer = PlatformTokenSigner(issuer="platform", app="deploy", audience=audience, key=key, clock=self._clock)
         except SealError as error:

@@ -39,6 +39,11 @@ class EnvironmentRow(msgspec.Struct, frozen=True, kw_only=True):
     changed: datetime
 
     @property
+    def authorities(self) -> str:
+        """What pods believe beside the authority of their cluster, PEM: whoever signed the platform's certificate."""
+        return str(self.app_values.get("platform", {}).get("authorities", ""))
+
+    @property
     def platform(self) -> str:
         """Where the control plane reaches the platform."""
         return self.platform_url or f"{self.scheme}://platform.{self.domain}"

@@ -43,6 +43,11 @@ class EstateStore:
         """Connect to the schema `deploy`."""
         return cls(await Database.open(url, "deploy", max_size=8))
 
+    @property
+    def database(self) -> Database:
+        """The connections, for stores beside this one."""
+        return self._db
+
     async def close(self) -> None:
         """Close the connections."""
         await self._db.close()

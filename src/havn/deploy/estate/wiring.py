@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from havn.clusters.kubernetes import doctor
+from havn.clusters.port import Cluster
+from havn.deploy.authority.api import AuthorityApi
+from havn.deploy.authority.keeper import Keeper
+from havn.deploy.authority.store import AuthorityStore
+from havn.deploy.authority.tending import ClusterIssuer, Tending
 from havn.deploy.endpoints import Endpoint
 from havn.deploy.estate.api import EstateApi
 from havn.deploy.estate.bootstrap import Bootstrap
 from havn.deploy.estate.clusters import EstateClusters, Tools
 from havn.deploy.estate.environments import EstateEnvironments, Outbound
 from havn.deploy.estate.keyring import StoredKeyring
+from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.sealing import Identities, Sealed, Sealer
 from havn.kit.clock import Clock
@@ -34,19 +40,22 @@ class Estate:
         sealer = Sealer(identities)
         self.store = store
         self.environments = EstateEnvironments(store, sealer, clock, outbound)
-        self.clusters = EstateClusters(store, sealer, tools, clock)
+        self._keeper = Keeper(AuthorityStore(store.database), sealer, clock)
+        self.clusters = EstateClusters(store, sealer, tools, clock, self._issuer)
         self.keyring = StoredKeyring(store, sealer)
         self._sealer = sealer
         self._api = EstateApi(store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve)
-        self._bootstrap = Bootstrap(store, self.clusters)
+        self._bootstrap = Bootstrap(store, self.clusters, self._keeper)
+        self._tending = Tending(self._keeper, self._find)
+        self._authority_api = AuthorityApi(self._keeper, clock)
 
     def endpoints(self) -> list[Endpoint]:
         """The rows of the table of routes."""
-        return self._api.endpoints()
+        return [*self._api.endpoints(), *self._authority_api.endpoints()]
 
     def handlers(self) -> Mapping[str, Handler]:
         """The jobs, by kind."""
-        return {"bootstrap": self._bootstrap.run}
+        return {"bootstrap": self._bootstrap.run, "certificates": self._tending.run}
 
     async def seal_anew(self) -> int:
         """Seal with the first identity what another sealed; returns how many values. Raises `SealError`."""
@@ -56,7 +65,15 @@ class Estate:
                 return None
             return self._sealer.seal(place, self._sealer.open(place, sealed))
 
-        return await self.store.seal_anew(again)
+        return await self.store.seal_anew(again) + await self._keeper.rekey()
+
+    def _issuer(self, row: ClusterRow, environment: EnvironmentRow) -> ClusterIssuer:
+        return ClusterIssuer(self._keeper, row.environment, row.org, environment.authorities)
+
+    async def _find(self, org: str, environment: str) -> Cluster | None:
+        if await self.store.cluster(org, environment) is None:
+            return None
+        return await self.clusters.find(org, environment)
 
     async def close(self) -> None:
         """Close every connection, and take credentials off the disk."""
