@@ -56,7 +56,9 @@ class Apps:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = next(value for name, value in scope["headers"] if name == b"host")
-        name = "login" if host.startswith(b"login.") else scope["path"].split("/")[1]
+        # The pages of API management have a host of their own, as the sign-in has.
+        own = {b"login": "login", b"api": "management"}.get(host.partition(b".")[0])
+        name = own or scope["path"].split("/")[1]
         if name in self.away:
             raise httpx2.ConnectError("away")
         app = self.login if name == "login" else self.by_api[name]

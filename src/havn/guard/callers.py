@@ -29,14 +29,15 @@ class Callers:
             if org is None
             else AudienceRule.owner(scheme=scheme, domain=domain, org=org)
         )
-        self.users = TokenVerifier(
-            issuer=f"{platform}/authentication/api/v1/openid/",
-            audiences=audiences,
-            jwks=self._user_keys,
-            clock=clock,
-            revoked=self.revoked,
-        )
+        self._issuer, self._clock = f"{platform}/authentication/api/v1/openid/", clock
+        self.users = self.accepting(audiences)
         self.components = PlatformTokenVerifier(audience=platform, jwks=self._component_keys, clock=clock)
+
+    def accepting(self, audiences: AudienceRule) -> TokenVerifier:
+        """A verifier of user tokens for other audiences than `users` takes."""
+        return TokenVerifier(
+            issuer=self._issuer, audiences=audiences, jwks=self._user_keys, clock=self._clock, revoked=self.revoked
+        )
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:

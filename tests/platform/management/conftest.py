@@ -8,6 +8,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from havn.contracts.management import ACTING_ADDRESS, ACTING_FOR, ACTING_ORG
 from havn.platform.management import app as management_app
@@ -91,6 +95,21 @@ class Management:
         return dict(asked.json())
 
 
+async def _description(request: Request) -> Response:
+    calls = {
+        "/instances": {"post": {"summary": "Make an instance", "responses": {"201": {"description": "Done"}}}},
+        "/instances/{id}": {
+            "get": {
+                "summary": "Read <one>",
+                "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+                "responses": {"200": {"description": "Done"}},
+            }
+        },
+        "/instancesfoo": {"get": {"summary": "Not of this Api", "responses": {}}},
+    }
+    return JSONResponse({"openapi": "3.1.0", "info": {"title": "Permit", "version": "1"}, "paths": calls})
+
+
 @pytest.fixture
 async def management(
     platform: Any, make_database: Callable[[str], Awaitable[str]], tmp_path: Path
@@ -105,5 +124,15 @@ async def management(
     )
     built = await management_app.build(settings, clock=platform.clock, transport=httpx2.ASGITransport(platform.apps))
     platform.apps.by_api["management"] = built
+    # The app itself, at the host of its owner.
+    platform.apps.by_api["ttd"] = platform.apps.by_api["fjord"] = Starlette(
+        routes=[Route("/ttd/permit/v1/customOpenapi.json", _description)]
+    )
     async with built.router.lifespan_context(built):
         yield Management(platform, settings, built)
+
+
+@pytest.fixture
+def terms() -> Any:
+    """What `publish` declares."""
+    return APIS

@@ -11,7 +11,7 @@ import msgspec
 from havn.clients.credentials import Credentials
 from havn.clients.register import RegisterClient
 from havn.contracts.management import ALL_ORGS, PLATFORM
-from havn.contracts.register import Party, PartyType
+from havn.contracts.register import SUB_UNIT_TYPES, Party, PartyType
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.guard.principal import Kind, Principal
 from havn.kit.clock import Clock
@@ -160,9 +160,11 @@ def _flat(parties: Sequence[Party]) -> list[Party]:
 
 
 def _is_organisation(party: Party) -> bool:
+    # A main unit speaks for its sub-units; agreements are made with it.
     return (
         party.party_type_name is PartyType.ORGANISATION
         and party.org_number is not None
+        and party.unit_type not in SUB_UNIT_TYPES
         and not party.is_deleted
         and not party.only_hierarchy_element_with_no_access
     )

@@ -10,12 +10,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Host, Route
 
+from havn.clients.authentication import AuthenticationClient
 from havn.clients.register import RegisterClient
 from havn.guard.callers import Callers
 from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
+from havn.guard.tokens import AudienceRule
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.web import create_app
@@ -27,8 +29,10 @@ from havn.platform.management.consumer_api import ConsumerApi
 from havn.platform.management.desk import Desk
 from havn.platform.management.levels.wiring import Levels, Questions
 from havn.platform.management.metering.wiring import Metering
+from havn.platform.management.openapi import Descriptions
 from havn.platform.management.owner_api import OwnerApi
 from havn.platform.management.owners import Owners
+from havn.platform.management.pages import app as pages
 from havn.platform.management.settings import Settings
 from havn.platform.management.store import changes
 
@@ -74,11 +78,23 @@ async def build(
         outbound=outbound,
     )
     catalogue = Catalogue(database, owners, scheme=settings.scheme, domain=settings.domain)
+    apps = HttpClient("", name="The app", timeout=5, transport=transport)
+    site = pages.build(
+        settings,
+        desk=desk,
+        catalogue=catalogue,
+        descriptions=Descriptions(apps, settings.description, clock),
+        authentication=AuthenticationClient(http),
+        signer=signer,
+        verifier=callers.accepting(AudienceRule.only(settings.origin)),
+        clock=clock,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with callers.following(), metering.running():
             yield
+        await apps.close()
         await http.close()
         await database.close()
 
@@ -91,6 +107,8 @@ async def build(
 
     return create_app(
         [
+            # The pages have a host of their own, and so cookies of their own; the API is not there.
+            Host(settings.host.partition(":")[0], site),
             Route(f"{BASE}/health", health),
             Route(f"{BASE}/health/ready", ready),
             *CatalogueApi(catalogue).routes(BASE),

@@ -54,9 +54,7 @@ class Description(msgspec.Struct, frozen=True):
 class Descriptions:
     """Fetches and keeps descriptions for a minute. `address(api)` is where a document is, and its Host header."""
 
-    def __init__(
-        self, http: HttpClient, address: Callable[[Api], tuple[str, Mapping[str, str]] | None], clock: Clock
-    ) -> None:
+    def __init__(self, http: HttpClient, address: Callable[[Api], tuple[str, Mapping[str, str]]], clock: Clock) -> None:
         self._http = http
         self._address = address
         self._clock = clock
@@ -65,8 +63,6 @@ class Descriptions:
     async def of(self, api: Api) -> Description | None:
         """The calls below the Api's paths; None when the app does not answer, or not with a description."""
         place = self._address(api)
-        if place is None:
-            return None
         now = self._clock().timestamp()
         kept = self._kept.get(place[0])
         if kept is None or now >= kept[0]:

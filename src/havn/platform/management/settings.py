@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+from havn.contracts.management import Api
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +34,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without the secrets."""
         return f"<Settings of management for {self.domain}>"
+
+    def description(self, api: Api) -> tuple[str, Mapping[str, str]]:
+        """Where an app describes its API, as reached from here, and the headers to ask with."""
+        path = f"/{api.org}/{api.app}/v1/customOpenapi.json"
+        host = f"{api.org}.apps.{self.domain}"
+        if self.management_apps_url:
+            return f"{self.management_apps_url}{path}", {"host": host}
+        return f"{self.scheme}://{host}{path}", {}
 
     @property
     def origin(self) -> str:
