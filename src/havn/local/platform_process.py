@@ -25,6 +25,8 @@ from havn.kit.serve import run, serve
 from havn.platform import APIS
 
 LOGIN = "login"
+# A platform API with pages at a host of their own.
+PAGES, PAGES_HOST = "management", "api"
 _STOP_WITHIN = 3.0
 
 _log = structlog.get_logger("platform")
@@ -38,7 +40,7 @@ class ProcessSettings(msgspec.Struct, frozen=True):
 
 
 class Dispatcher:
-    """`/{api}/…` to that API; the host `login.{domain}` to the identity provider; `/health` to itself.
+    """`/{api}/…` to that API; the hosts `login.{domain}` and `api.{domain}` to their own; `/health` to itself.
 
     An API is served from the moment it is there, since those that come after ask it while they start.
     """
@@ -46,6 +48,7 @@ class Dispatcher:
     def __init__(self, domain: str) -> None:
         self._apis: dict[str, ASGIApp] = {}
         self._login_host = f"{LOGIN}.{domain}".lower().encode()
+        self._pages_host = f"{PAGES_HOST}.{domain}".lower().encode()
         self.ready = False
 
     def add(self, segment: str, app: ASGIApp) -> None:
@@ -63,6 +66,8 @@ class Dispatcher:
         first = scope["path"].partition("/")[2].partition("/")[0]
         if _host(scope) == self._login_host:
             first = LOGIN
+        elif _host(scope) == self._pages_host:
+            first = PAGES
         elif first == "health":
             return PlainTextResponse("OK" if self.ready else "starting", 200 if self.ready else 503)
         app = self._apis.get(first) if first != LOGIN or _host(scope) == self._login_host else None
