@@ -230,6 +230,7 @@ class LocalPlatform:
         return [
             GatewayRoute(host="platform.havn.localhost", upstreams=(platform,), name="the platform"),
             GatewayRoute(host="login.havn.localhost", upstreams=(platform,), name="the test sign-in"),
+            GatewayRoute(host="api.havn.localhost", upstreams=(platform,), name="the API catalogue"),
             GatewayRoute(host="console.havn.localhost", upstreams=(console,), name="the console"),
         ]
 
