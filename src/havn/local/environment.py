@@ -98,6 +98,8 @@ def platform_settings(addresses: Addresses, state: Path, orgs_file: Path) -> dic
         "HAVN_AUTHENTICATION_KEY_FOLDER": str(state / "signing-keys"),
         # One machine, one process: nobody holds an older key set for days.
         "HAVN_AUTHENTICATION_KEY_WAIT_HOURS": "1",
+        # Our own processes do not resolve names under .localhost: apps are reached through the gateway's address.
+        "HAVN_MANAGEMENT_APPS_URL": f"http://127.0.0.1:{addresses.port}",
         "HAVN_STORAGE_BLOBS_URL": f"file://{state / 'blobs'}",
     }
 
