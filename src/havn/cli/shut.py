@@ -19,8 +19,8 @@ from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 if TYPE_CHECKING:
     from havn.clients.protection import ProtectionClient
 
-maintenance = App(help="Shut an app for a while, with a page that says so.")
-block = App(help="Keep an abusive client out.")
+maintenance = App(name="maintenance", help="Shut an app for a while, with a page that says so.")
+block = App(name="block", help="Keep an abusive client out.")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -18,7 +18,7 @@ from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 if TYPE_CHECKING:
     from havn.clients.levels import LevelsClient
 
-app = App(help="Agree on service levels, declare maintenance, read the monthly report.")
+app = App(name="sla", help="Agree on service levels, declare maintenance, read the monthly report.")
 maintenance = App(name="maintenance", help="Declare planned maintenance, list it, end it.")
 app.command(maintenance)
 

@@ -21,7 +21,10 @@ _VERSION = VERSION_HEADER.lower().encode()
 
 
 class Exchange:
-    """What is noted of one request while it runs. Times are `loop.time()`; `status` 0: nobody answered yet."""
+    """What is noted of one request while it runs; `status` 0: nobody answered yet.
+
+    Times are `time.perf_counter()`: the event loop's own clock only has whole milliseconds.
+    """
 
     __slots__ = (
         "began", "origin_began", "origin_ended", "origin_status", "peer", "refusal", "request", "route", "start",

@@ -172,11 +172,11 @@ class Ingress:
             client.close()
 
     def _begin(self, client: Wire) -> Exchange:
-        return Exchange(self._clock(), asyncio.get_running_loop().time(), client.peer, None)
+        return Exchange(self._clock(), time.perf_counter(), client.peer, None)
 
     def _record(self, exchange: Exchange) -> None:
         if self._access_log is not None:
-            self._access_log.write(exchange, asyncio.get_running_loop().time())
+            self._access_log.write(exchange, time.perf_counter())
 
     def _broke(self, client: Wire, exchange: Exchange, status: int, code: str, detail: str) -> None:
         """Answer a request that is at fault, and record it."""
@@ -242,10 +242,9 @@ class Ingress:
     ) -> Result | None:
         """Relay to one upstream; None when it cannot be reached, so that another may be tried."""
         repeatable = request.method in _IDEMPOTENT and request.body == 0
-        now = asyncio.get_running_loop().time
         exchange.upstream = address
         if exchange.origin_began is None:
-            exchange.origin_began = now()
+            exchange.origin_began = time.perf_counter()
         while True:
             try:
                 upstream, reused = await self._pool.take(address, reuse=repeatable)
@@ -269,7 +268,7 @@ class Ingress:
                 code = "too_late" if error.status == 504 else "broke_off"
                 return self._refuse(client, exchange, request, error.status, code, name=route.name)
             finally:
-                exchange.origin_ended = now()
+                exchange.origin_ended = time.perf_counter()
                 self._pool.give(address, upstream, reusable=reusable)
 
     def _head(self, client: Wire, request: RequestHead) -> bytes:
