@@ -68,6 +68,8 @@ def test_dns_metrics_and_traefik_answer(toolchain, tmp_path):
         addons.wait_for(cluster, "traefik", "traefik")
         answer = httpx2.get(f"http://{cluster.address}/", trust_env=False)
         assert answer.status_code == 404
+        cluster.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=60s")
+        assert "coredns" in cluster.kubectl("top", "pods", "-n", "kube-system")
     finally:
         cluster.destroy()
 

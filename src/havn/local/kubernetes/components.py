@@ -62,7 +62,9 @@ def apiserver(layout: Layout) -> list[str]:
         f"--service-account-key-file={keys}/service-accounts.key",
         f"--service-account-signing-key-file={keys}/service-accounts.key",
         "--kubelet-preferred-address-types=InternalIP",
-        # For metrics-server, which the API server reaches as an aggregated API.
+        # For metrics-server, which the API server reaches as an aggregated API: at its pod, since without a default
+        # route there is no way to a Service's address from the node itself.
+        "--enable-aggregator-routing=true",
         f"--requestheader-client-ca-file={keys}/front-proxy-ca.crt",
         "--requestheader-allowed-names=front-proxy-client", "--requestheader-username-headers=X-Remote-User",
         "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
