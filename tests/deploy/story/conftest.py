@@ -235,3 +235,15 @@ async def rig(platform: Platform, make_database: MakeDatabase, tmp_path: Path) -
 async def story(rig: Rig) -> AsyncIterator[Story]:
     async with planes.plane(rig.config) as made:
         yield Story(rig, made)
+
+
+@pytest.fixture
+def planes_module() -> Any:
+    """For a test that makes a control plane of its own."""
+    return planes
+
+
+@pytest.fixture
+def story_class() -> type[Story]:
+    """What is known of a control plane, for such a test."""
+    return Story

@@ -19,7 +19,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from havn.clusters.port import silent
+from havn.clusters.port import Clusters, silent
 from havn.deploy.access import EVERYTHING, Operator
 from havn.deploy.app import build
 from havn.deploy.environments import Environment, FixedEnvironments
@@ -100,8 +100,12 @@ def environments(config: Config, keys: environment.Keys) -> tuple[dict[str, Envi
 
 
 @asynccontextmanager
-async def plane(config: Config, reached: Callable[[int, str], None] = unheard) -> AsyncIterator[Plane]:
-    """A control plane with its clusters and their gateway."""
+async def plane(
+    config: Config,
+    reached: Callable[[int, str], None] = unheard,
+    around: Callable[[Clusters], Clusters] = lambda clusters: clusters,
+) -> AsyncIterator[Plane]:
+    """A control plane with its clusters and their gateway; it sees the clusters as `around` gives them."""
     folder = Path(config.folder)
     for name in ("run", "logs"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -121,7 +125,7 @@ async def plane(config: Config, reached: Callable[[int, str], None] = unheard) -
     app, store = await build(
         config.database,
         environments=FixedEnvironments(*known.values()),
-        clusters=clusters,
+        clusters=around(clusters),
         registry=LayoutRegistry(folder / "registry"),
         keyring=LocalKeyring(secrets),
         releases=folder / "releases",
