@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from havn.appfolder.decoding import error_path, error_text
 from havn.appfolder.deployment import YamlPlaces, file_for, read_yaml
 from havn.appfolder.files import Files
+from havn.appfolder.findings import AppFolderError, Finding
 from havn.contracts.management import Declarations
 
 FILE = "api.yaml"
@@ -18,7 +20,22 @@ CODE = "deployment.api"
 
 def read(files: Files) -> Declarations | None:
     """What the app declares; None when there is no file, or one that cannot be used (then with a finding)."""
-    file = file_for(files, FILE)
+    return _read(files, file_for(files, FILE))
+
+
+def read_file(path: Path) -> Declarations:
+    """A file of this form anywhere. Raises OSError, or `AppFolderError` with what is wrong and where."""
+    path.stat()
+    path = path.resolve()
+    files = Files(path.parent)
+    found = _read(files, str(path.relative_to(files.root)))
+    if found is None:
+        unread = Finding(severity="error", code=CODE, message="The file cannot be read.", file=path.name)
+        raise AppFolderError(files.findings or [unread])
+    return found
+
+
+def _read(files: Files, file: str) -> Declarations | None:
     found = read_yaml(files, file)
     if found is None:
         return None

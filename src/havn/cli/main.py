@@ -41,6 +41,7 @@ _COMMANDS = {
     "token": ("havn.cli.token:token", "Print the control plane's token."),
     "doctor": ("havn.cli.doctor:doctor", "Find out why the platform does not run here."),
     "policy": ("havn.cli.policy:app", "Test, lint, compare, replay and show app policies."),
+    "api": ("havn.cli.api:app", "Offer and use Apis: plans, requests for access, keys, use, phasing out."),
     "egress": ("havn.cli.egress:app", "What apps may reach: test a call, see the log, get the missing rules."),
     "sla": ("havn.cli.sla:app", "Agree on service levels, declare maintenance, read the monthly report."),
     "maintenance": ("havn.cli.shut:maintenance", "Shut an app for a while, with a page that says so."),
