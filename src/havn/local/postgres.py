@@ -33,13 +33,15 @@ class PostgresError(Exception):
 class EmbeddedPostgres:
     """A PostgreSQL server whose data lie in `folder`/data.
 
-    `durable=False` switches fsync off, for tests only.
+    `durable=False` switches fsync off, for tests only. `listen`, an address of this machine and a free port, lets
+    clusters on the same network reach it too, with a password.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True, listen: tuple[str, int] | None = None) -> None:
         self.folder = folder.absolute()
         self.data = self.folder / "data"
         self._durable = durable
+        self._listen = listen
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._sockets: Path | None = None
@@ -74,6 +76,11 @@ class EmbeddedPostgres:
             "log_min_messages": "warning",
             "timezone": "UTC",
         }
+        if self._listen is not None:
+            address, port = self._listen
+            access = self.folder / "access.conf"
+            access.write_text("local all all scram-sha-256\nhost all all samenet scram-sha-256\n")
+            options |= {"listen_addresses": address, "port": str(port), "hba_file": str(access)}
         if not self._durable:
             options |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
         command = [str(binaries / "postgres"), "-D", str(self.data)]
@@ -88,6 +95,8 @@ class EmbeddedPostgres:
         log.close()
         deadline = time.monotonic() + timeout
         probe = [str(binaries / "pg_isready"), "-q", "-h", str(self._sockets), "-d", "postgres"]
+        if self._listen is not None:
+            probe += ["-p", str(self._listen[1])]
         while subprocess.run(probe, check=False).returncode != 0:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -110,8 +119,13 @@ class EmbeddedPostgres:
         self._process = None
 
     def url(self, database: str = "postgres", role: str = _SUPERUSER, password: str | None = None) -> str:
-        """The address of `database` for `role`; without a password, the superuser's own."""
+        """The address of `database` for `role`; without a password, the superuser's own.
+
+        It is that of the network when the server listens there.
+        """
         secret = password if password is not None else (self.folder / "superuser").read_text()
+        if self._listen is not None:
+            return f"postgresql://{role}:{quote(secret)}@{self._listen[0]}:{self._listen[1]}/{database}"
         return f"postgresql://{role}:{quote(secret)}@/{database}?host={quote(str(self._sockets))}"
 
     @property
