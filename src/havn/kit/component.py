@@ -63,7 +63,7 @@ class Alone:
     def __init__(self, ready_path: str | None) -> None:
         self._ready_path = ready_path
         self.app: Starlette | None = None
-        self._draining = False
+        self._draining = asyncio.Event()
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -73,7 +73,7 @@ class Alone:
 
         An application that has an event `state.stopping` is told by it. Returns after `seconds` in any case.
         """
-        self._draining = True
+        self._draining.set()
         stopping = getattr(self.app.state, "stopping", None) if self.app is not None else None
         if stopping is not None:
             stopping.set()
@@ -101,7 +101,12 @@ class Alone:
             self._open += 1
             self._idle.clear()
             try:
-                await self.app(scope, receive, _Endable(self, send) if scope["method"] == "GET" else send)
+                if scope["method"] == "GET":
+                    ending = _Ending(self._draining, receive, send)
+                    await self.app(scope, ending.receive, ending.send)
+                    await ending.close()
+                else:
+                    await self.app(scope, receive, send)
             finally:
                 self._open -= 1
                 if not self._open:
@@ -110,7 +115,7 @@ class Alone:
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.app is None:
             await _starting()(scope, receive, send)
-        elif self._draining:
+        elif self._draining.is_set():
             await PlainTextResponse("stopping", 503)(scope, receive, send)
         elif self._ready_path is None:
             await PlainTextResponse("OK")(scope, receive, send)
@@ -118,30 +123,42 @@ class Alone:
             asked = {**scope, "path": self._ready_path, "raw_path": self._ready_path.encode()}
             await self.app(asked, receive, send)
 
-    @property
-    def draining(self) -> bool:
-        """Whether it is on its way out."""
-        return self._draining
 
+class _Ending:
+    """`receive` and `send` of one request: an endless stream's reader seems to leave once the process drains."""
 
-class _Endable:
-    """A `send` that ends an endless stream at its next line once the process drains."""
-
-    def __init__(self, alone: Alone, send: Send) -> None:
-        self._alone = alone
+    def __init__(self, draining: asyncio.Event, receive: Receive, send: Send) -> None:
+        self._draining = draining
+        self._receive = receive
         self._send = send
-        self._endless = False
+        self._endless = self._whole = False
 
-    async def __call__(self, message: Message) -> None:
+    async def receive(self) -> Message:
+        """The next message, or the reader's leave."""
+        message, drained = asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait({message, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if self._endless and not message.done():
+                return {"type": "http.disconnect"}
+            return await message
+        finally:
+            message.cancel()
+            drained.cancel()
+
+    async def send(self, message: Message) -> None:
+        """Pass it on."""
         if message["type"] == "http.response.start":
             self._endless = any(
                 name.lower() == b"content-type" and value.startswith(_ENDLESS) for name, value in message["headers"]
             )
-        elif self._endless and self._alone.draining and message.get("more_body"):
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-            # To the application it is as if the reader had gone.
-            raise OSError("the process stops")
+        else:
+            self._whole = not message.get("more_body", False)
         await self._send(message)
+
+    async def close(self) -> None:
+        """End the stream whole, so that its reader is told and not cut off."""
+        if self._endless and not self._whole and self._draining.is_set():
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def run(module: str, *, title: str, ready_path: str | None = None) -> None:
