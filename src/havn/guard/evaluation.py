@@ -15,6 +15,7 @@ import msgspec
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import AccessLimit, DelegatedRight, PolicyFacts
 from havn.engines import xacml
+from havn.engines.app_policy.names import ACCESS_LISTS
 from havn.engines.xacml import CompiledPolicy, Decision, Effect, Request, Result
 from havn.engines.xacml.algorithms import RULE_ALGORITHMS
 from havn.engines.xacml.policy import Policy, PolicyDocument, Rule
@@ -22,8 +23,6 @@ from havn.engines.xacml.policy import Policy, PolicyDocument, Rule
 Bags = dict[str, tuple[str, ...]]
 
 DELEGATED_RULE = "urn:havn:delegated-right"
-ACCESS_LISTS = "urn:havn:access-lists"
-"""What the decision log names as the rule when access lists refused."""
 
 
 class AppPolicy:
@@ -36,7 +35,7 @@ class AppPolicy:
         self.digest = facts.digest
         self.compiled: CompiledPolicy = compile_xml(facts.xml, source=f"{facts.org}/{facts.app}")
         self._delegated: CompiledPolicy | None = None
-        self._listed = _by_party(facts.limit) if facts.limit is not None else None
+        self._listed = by_party(facts.limit) if facts.limit is not None else None
         # Whether two instances in the same place can be told apart by the policy.
         self.names_instances = any(attribute.id in _INSTANCES for attribute in self.compiled.attributes)
 
@@ -83,7 +82,7 @@ class AppPolicy:
         )
 
 
-def _by_party(limit: AccessLimit) -> dict[str, frozenset[str] | None]:
+def by_party(limit: AccessLimit) -> dict[str, frozenset[str] | None]:
     """The actions that some list allows each party, as requests write its id; None means all of them."""
     allowed: dict[str, frozenset[str] | None] = {}
     for one in limit.lists:

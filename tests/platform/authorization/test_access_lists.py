@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ import pytest
 
 from havn.clients.credentials import Credentials
 from havn.contracts.authorization import AttributePair, Grant, Receiver
+from havn.kit import db
+from havn.platform.authorization.store.access_lists import AccessListStore, ListFull, StoredMember
 
 BASE = "/authorization/api/v1"
 LISTS = "/resourceregistry/api/v1/access-lists"
@@ -24,6 +27,13 @@ APP = "app_ttd_permit"
 WRITE = "altinn:serviceowner altinn:resourceregistry/access-list.write"
 
 pytestmark = pytest.mark.usefixtures("published")
+
+
+@pytest.fixture
+async def lists(platform):
+    database = await db.Database.open(platform.authorization_url, "authorization")
+    yield AccessListStore(database)
+    await database.close()
 
 
 @pytest.fixture
@@ -174,3 +184,26 @@ async def test_lists_are_told_to_their_owner_only(call, limited, http, platform)
 )
 async def test_what_makes_no_sense_is_refused(call, limited, method: str, path: str, body: Any, status: int) -> None:
     assert (await call(method, path, body)).status_code == status
+
+
+async def test_two_who_fill_a_list_at_once_cannot_overfill_it(platform, lists, limited) -> None:
+    now = platform.clock()
+
+    def member(party: int) -> StoredMember:
+        uuid = f"00000000-0000-4000-8000-{party:012d}"
+        return StoredMember(party=party, party_uuid=uuid, org_number="310000001", since=now)
+
+    async def add(*parties: int) -> bool:
+        try:
+            await lists.change_members(
+                "ttd", "pilots", add=[member(party) for party in parties], remove=[], at_most=5, by="t"
+            )
+        except ListFull:
+            return False
+        return True
+
+    done = await asyncio.gather(*(add(*range(first, first + 2)) for first in range(1, 13, 2)))
+    assert sorted(done) == [False] * 4 + [True] * 2
+    assert len(await lists.members("ttd", "pilots")) == 4
+    assert await add(*[one.party for one in await lists.members("ttd", "pilots")])
+    await lists.change_members("ttd", "pilots", add=[], remove=[1, 2], at_most=0, by="t")

@@ -186,3 +186,33 @@ async def test_recorded_requests_are_replayed_under_another_policy(
     broken = msgspec.json.encode({"policy": "<Policy"})
     assert (await http.request("POST", path, content=broken, headers=JSON | platform.owner())).status_code == 422
     assert (await http.request("POST", path, content=body, headers=JSON | platform.owner("skd"))).status_code == 403
+
+
+async def test_a_dry_run_counts_access_lists_in(platform, http, decide, read, make_policy) -> None:
+    """The bakery, on no list, is refused before and after; listed for one action it gains that one."""
+    registry, scope = "/resourceregistry/api/v1", "altinn:serviceowner altinn:resourceregistry/access-list.write"
+    headers = JSON | platform.owner(scope=scope)
+
+    async def put(method: str, path: str, body: object) -> None:
+        response = await http.request(method, f"{registry}/{path}", content=msgspec.json.encode(body), headers=headers)
+        assert response.status_code < 300, response.text
+
+    await decide(KARI, "read", "write", "sign")
+    await read(wanted=3)
+    wider = make_policy.policy(
+        make_policy.rule("leaders", [("urn:altinn:rolecode", "dagl")], ["read", "write", "sign"])
+    )
+    body = msgspec.json.encode({"policy": wider.decode()})
+
+    async def counts() -> dict[str, int]:
+        path = f"{BASE}/policies/ttd/permit/dry-run"
+        return dict((await http.request("POST", path, content=body, headers=headers)).json()["counts"])
+
+    assert await counts() == {"NotApplicable -> Permit": 1, "Permit -> Permit": 2}
+    await put("PUT", "resource/app_ttd_permit/access-list-mode", {"accessListMode": "Enabled"})
+    assert await counts() == {"Deny -> Deny": 2, "NotApplicable -> Deny": 1}
+    await put("PUT", "access-lists/ttd/signers", {"name": "Signers"})
+    member = f"urn:altinn:party:uuid:00000000-0000-4000-8000-{BAKERY:012d}"
+    await put("POST", "access-lists/ttd/signers/members", {"data": [member]})
+    await put("PUT", "access-lists/ttd/signers/resource-connections/app_ttd_permit", {"actionFilters": ["sign"]})
+    assert await counts() == {"Deny -> Deny": 2, "NotApplicable -> Permit": 1}

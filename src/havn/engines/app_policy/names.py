@@ -26,6 +26,9 @@ ROLE_ATTRIBUTES: Final = frozenset(
     {ROLE_CODE, "urn:altinn:role", "urn:altinn:external-role:ccr", "urn:altinn:external-role:cra"}
 )
 
+ACCESS_LISTS: Final = "urn:havn:access-lists"
+"""What is named as the rule where access lists refused what the policy permits."""
+
 SHORT: Final = {
     "role": ROLE_CODE,
     "package": ACCESS_PACKAGE,

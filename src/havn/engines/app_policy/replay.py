@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from havn.engines.app_policy import names
-from havn.engines.xacml import CompiledPolicy, Request
+from havn.engines.xacml import CompiledPolicy, Decision, Request, Result
 
 _CATEGORIES = {
     "s": names.SUBJECT,
@@ -18,11 +18,15 @@ _CATEGORIES = {
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A request as recorded: ids led by their category's letter (`s:`, `r:`, `e:`), and how often it came."""
+    """A request as recorded: ids led by their category's letter (`s:`, `r:`, `e:`), and how often it came.
+
+    `listed` False: its party is on none of the app's access lists, so that a Permit becomes a Deny.
+    """
 
     action: str
     attributes: tuple[tuple[str, str], ...]
     times: int = 1
+    listed: bool = True
 
     def request(self, now: datetime) -> Request:
         """The request, to be decided at `now`."""
@@ -46,7 +50,15 @@ class Outcome(msgspec.Struct, frozen=True):
 def compare(old: CompiledPolicy, new: CompiledPolicy, recorded: Sequence[Recorded], *, now: datetime) -> list[Outcome]:
     """Each request decided under `old` and under `new`, in order."""
     requests = [entry.request(now) for entry in recorded]
-    return [
-        Outcome(entry, before.decision.value, after.decision.value, after.rule)
-        for entry, before, after in zip(recorded, old.decide_many(requests), new.decide_many(requests), strict=True)
-    ]
+    outcomes: list[Outcome] = []
+    for entry, before, after in zip(recorded, old.decide_many(requests), new.decide_many(requests), strict=True):
+        was, _ = _limited(entry, before)
+        outcomes.append(Outcome(entry, was, *_limited(entry, after)))
+    return outcomes
+
+
+def _limited(entry: Recorded, result: Result) -> tuple[str, str | None]:
+    """The decision and its rule after access lists."""
+    if result.decision is Decision.PERMIT and not entry.listed:
+        return Decision.DENY.value, names.ACCESS_LISTS
+    return result.decision.value, result.rule

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from havn.contracts.authorization import AccessListAnswer, AccessListQuestion
+from havn.contracts.access_lists import AccessListAnswer, AccessListQuestion
 from havn.contracts.resources import resource_id
 from havn.guard.middleware import require_principal
 from havn.guard.platform_token import PlatformTokenVerifier, require_caller

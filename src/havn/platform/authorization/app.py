@@ -35,6 +35,7 @@ from havn.platform.authorization.delegation_rule_api import DelegationRuleApi
 from havn.platform.authorization.delegation_rules import DelegationRules
 from havn.platform.authorization.delegations import Delegations
 from havn.platform.authorization.freshness import AtLeast, Versions
+from havn.platform.authorization.information_api import InformationApi
 from havn.platform.authorization.instance_delegation_api import InstanceDelegationApi
 from havn.platform.authorization.instances import InstanceLookup
 from havn.platform.authorization.log_api import LogApi, Retention
@@ -138,6 +139,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     instance_api = InstanceDelegationApi(
         stores.delegations, information, administration, components, clock=clock, announce=hub.tell
     )
+    replay = Replay(stores.decisions, stores.policies, administration, log.pseudonyms, clock=clock)
     access_lists = AccessLists(stores.access_lists, information, addresses, clock=clock, announce=hub.tell)
     registry = Registry(
         stores.resources, addresses, administration, stores.access_lists, storage, clock=clock, announce=hub.tell
@@ -151,9 +153,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             Route(f"{BASE}/health/ready", ready),
             Route(f"{BASE}/error", error),
             *DecisionApi(decisions, source, hub, log, components, clock=clock).routes(BASE),
-            *PolicyApi(
-                administration, stores.policies, Replay(stores.decisions, administration, clock=clock), components
-            ).routes(BASE, stamp),
+            *PolicyApi(administration, stores.policies, replay, components).routes(BASE, stamp),
             # Callers write the folder in either case.
             *rule_api.routes(f"{BASE}/Delegations", stamp),
             *rule_api.routes(f"{BASE}/delegations", stamp),
@@ -166,6 +166,9 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             *ResourcePolicyApi(registry, administration, components).routes(REGISTRY, stamp),
             *AccessListApi(access_lists, components).routes(BASE, REGISTRY, stamp),
             *PartyApi(information, facts).routes(BASE),
+            *InformationApi(information, stores.delegations, stores.resources, facts, components, clock=clock).routes(
+                "/accessmanagement/api/v1/policyinformation"
+            ),
             *LogApi(stores.decisions, log, components, retention).routes(BASE),
         ],
         name=COMPONENT,

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from havn.contracts.authorization import DelegationRule, RuleQuery, RulesToDelete
+from havn.contracts.delegation_rules import DelegationRule, RuleQuery, RulesToDelete
 from havn.guard.middleware import require_principal
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json

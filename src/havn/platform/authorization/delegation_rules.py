@@ -12,19 +12,15 @@ from uuid import UUID
 import msgspec
 
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import (
-    AttributePair,
-    Delegation,
+from havn.contracts.authorization import AttributePair, Delegation, Grant, Receiver, SubjectRef
+from havn.contracts.delegation_rules import (
     DelegationChange,
     DelegationChangeEvent,
     DelegationChangeEvents,
     DelegationRule,
-    Grant,
-    Receiver,
     RuleQuery,
     RulesToDelete,
     RuleType,
-    SubjectRef,
 )
 from havn.engines.app_policy.reading import rules
 from havn.guard.principal import Kind, Principal

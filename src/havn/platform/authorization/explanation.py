@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from havn.contracts.authorization import AttributePair
+from havn.engines.app_policy.names import ACCESS_LISTS
 from havn.engines.xacml import Decision
-from havn.guard.evaluation import ACCESS_LISTS
 from havn.guard.reporting import kept_attributes
 from havn.platform.authorization.pdp import Decided
 

@@ -181,6 +181,17 @@ class InformationPoint:
             self._facts(party, mains.get(party), roles.get(party, []), found, set(acts_for), now) for party in parties
         ]
 
+    async def relations(self, who: Who, party: int) -> tuple[list[int], list[int]]:
+        """Whose delegations hold for `party` (itself and its main unit), and through which organisations `who` acts."""
+        answer = await self._register.roles_for_many(who.party_id or _NOBODY, [party], self._credentials())
+        mains = [entry.main_unit for entry in answer.data if entry.main_unit is not None]
+        givers = [party, *mains]
+        if who.party_id is None:
+            return givers, []
+        receivers = await self._delegations.organisations(givers, at=self._clock())
+        receivers = [receiver for receiver in receivers if receiver != who.party_id]
+        return givers, await self.acts_for(who.party_id, receivers) if receivers else []
+
     async def acts_for(self, subject_party: int, organisations: Sequence[int]) -> list[int]:
         """Those of `organisations` for which the subject itself holds a key role."""
         answer = await self._register.roles_for_many(subject_party, organisations, self._credentials())

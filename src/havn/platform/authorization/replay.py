@@ -11,10 +11,13 @@ import msgspec
 from havn.contracts.authorization import AttributePair
 from havn.engines.app_policy import replay
 from havn.engines.xacml import PolicyError, compile_policy, load_policy
+from havn.guard.evaluation import by_party
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
+from havn.platform.authorization.decision_log import Pseudonyms
 from havn.platform.authorization.policies import PolicyAdministration
 from havn.platform.authorization.store.decisions import DecisionStore
+from havn.platform.authorization.store.policies import PolicyStore
 
 MAX_REQUESTS = 20_000
 
@@ -52,16 +55,26 @@ class ReplayReport(msgspec.Struct, rename="camel", frozen=True):
 class Replay:
     """Replays from the decision log."""
 
-    def __init__(self, decisions: DecisionStore, administration: PolicyAdministration, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        decisions: DecisionStore,
+        policies: PolicyStore,
+        administration: PolicyAdministration,
+        pseudonyms: Pseudonyms,
+        *,
+        clock: Clock,
+    ) -> None:
         self._decisions = decisions
+        self._policies = policies
+        self._pseudonyms = pseudonyms
         self._administration = administration
         self._clock = clock
 
     async def run(self, org: str, app: str, query: ReplayQuery) -> ReplayReport:
         """Compare what the policy in force says with what the other one would; nothing is stored.
 
-        Both are evaluated now on the recorded attributes, so that only the policy differs. Identities are not recorded:
-        rules about single persons and delegated rights do not take part.
+        Both are evaluated now on the recorded attributes and today's access lists, so that only the policy differs.
+        Identities are not recorded: rules about single persons and delegated rights do not take part.
         """
         if (query.policy is None) == (query.version is None):
             raise Problem(400, "Give a policy or a version.", code="invalid_query")
@@ -80,7 +93,9 @@ class Replay:
         else:
             _, other = await self._administration.document(org, app, query.version)
             compiled = compile_policy(other)
-        rows = await self._decisions.recorded(org, app, since=query.since, until=query.until, limit=query.limit)
+        rows = await self._decisions.recorded(
+            org, app, since=query.since, until=query.until, limit=query.limit, listed=await self._listed(org, app)
+        )
         recorded = [
             replay.Recorded(
                 row["action"],
@@ -88,10 +103,22 @@ class Replay:
                     (pair.id, pair.value) for pair in msgspec.json.decode(row["attributes"], type=list[AttributePair])
                 ),
                 row["times"],
+                row["listed"],
             )
             for row in rows
         ]
         return report(replay.compare(compile_policy(present), compiled, recorded, now=self._clock()))
+
+    async def _listed(self, org: str, app: str) -> list[tuple[str, str | None]] | None:
+        """The parties on the app's access lists, as the log names them, with the actions they are listed for."""
+        facts = await self._policies.in_force(org, app)
+        if facts is None or facts.limit is None:
+            return None
+        return [
+            (self._pseudonyms.of(f"party:{party}"), action)
+            for party, actions in by_party(facts.limit).items()
+            for action in ([None] if actions is None else sorted(actions))
+        ]
 
 
 def report(outcomes: Sequence[replay.Outcome]) -> ReplayReport:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import TypedValue
+from havn.contracts.access_lists import TypedValue
 from havn.contracts.resources import app_of
 from havn.engines.app_policy.reading import rules
 from havn.guard.platform_token import PlatformTokenVerifier

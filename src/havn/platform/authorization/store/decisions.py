@@ -107,22 +107,39 @@ class DecisionStore:
         )
 
     async def recorded(
-        self, org: str, app: str, *, since: datetime | None, until: datetime | None, limit: int
+        self,
+        org: str,
+        app: str,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        listed: Sequence[tuple[str, str | None]] | None = None,
     ) -> list[Record]:
-        """Distinct requests recorded for an app with their latest result and how often they came, commonest first."""
+        """Distinct requests recorded for an app with their latest result and how often they came, commonest first.
+
+        `listed`: the pseudonyms of parties on the app's access lists, each with an action or None for all; the rows
+        tell as `listed` whether the request's party is on one for its action. None: everybody is.
+        """
         return await self._database.fetch(
             """select d.action, f.attributes, (array_agg(d.result order by d.id desc))[1] as result,
                 (array_agg(d.rule order by d.id desc))[1] as rule, sum(d.count)::bigint as times,
-                (array_agg(d.policy_version order by d.id desc))[1] as policy_version
+                (array_agg(d.policy_version order by d.id desc))[1] as policy_version,
+                $6::text[] is null or l.party is not null as listed
             from decision d join decision_facts f on f.digest = d.facts
+            left join unnest($6::text[], $7::text[]) as l(party, action)
+                on l.party = d.party and (l.action is null or l.action = d.action)
             where d.org = $1 and d.app = $2 and ($3::timestamptz is null or d.at >= $3)
               and ($4::timestamptz is null or d.at < $4)
-            group by d.action, f.digest, f.attributes order by times desc, f.digest, d.action limit $5""",
+            group by d.action, f.digest, f.attributes, listed
+            order by times desc, f.digest, d.action, listed limit $5""",
             org,
             app,
             since,
             until,
             limit,
+            [party for party, _ in listed] if listed is not None else None,
+            [action for _, action in listed] if listed is not None else None,
         )
 
     async def retention(self, org: str, app: str) -> tuple[int, int] | None:

@@ -161,6 +161,32 @@ class DelegationStore:
         )
         return [_read(row) for row in rows]
 
+    async def history(
+        self,
+        *,
+        givers: Sequence[int],
+        user: int | None,
+        to_parties: Sequence[int],
+        system_user: str | None,
+        at: datetime,
+    ) -> list[tuple[int, str, Delegation, bool]]:
+        """Changes of rights from any of `givers` to any of these, oldest first.
+
+        Each with its number, what it was (`grant`, `revoke`), its delegation and whether that is in force at `at`.
+        """
+        rows = await self._database.fetch(
+            """select c.id as change_id, c.change, d.id::text, d.from_party, d.to_user, d.to_party,
+                d.to_system_user::text, d.kind, d.resource, d.action, d.code, d.instance_id, d.valid_from, d.valid_to,
+                d.further, d.depth, d.parent::text, c.at as given, c.by as given_by, d.revoked, d.revoked_by, d.reason,
+                d.revoked is null and d.valid_from <= $5 and (d.valid_to is null or d.valid_to > $5) as in_force
+            from delegation_change c join delegation d on d.id = c.delegation
+            where d.kind = 'right' and d.from_party = any($1::bigint[])
+              and (d.to_user = $2 or d.to_party = any($3::bigint[]) or d.to_system_user = $4::uuid)
+            order by c.id""",
+            list(givers), user, list(to_parties), system_user, at,
+        )  # fmt: skip
+        return [(row["change_id"], row["change"], _read(row), row["in_force"]) for row in rows]
+
     async def right_changes(self, first: int, last: int | None, *, limit: int) -> list[Record]:
         """Changes numbered `first` to `last` of rights to whole apps, oldest first.
 
@@ -171,6 +197,7 @@ class DelegationStore:
                 select *, jsonb_path_query_first(resource, '$[*] ? (@.id == "urn:altinn:org").value') #>> '{}' as org,
                     jsonb_path_query_first(resource, '$[*] ? (@.id == "urn:altinn:app").value') #>> '{}' as app
                 from delegation where kind = 'right' and instance_id is null and to_system_user is null
+                    and resource @@ '$[*].id == "urn:altinn:app"'
             )
             select c.id, c.change, c.at, c.by, d.from_party, d.to_user, d.to_party, d.org, d.app,
                 exists (
