@@ -215,7 +215,7 @@ async def owner(kubernetes, bootstrapped, image_registry, base_image, toolchain,
         target=RemoteRegistry(client),
         address=image_registry.address,
     )
-    values = {"ingress": {"middlewares": ["havn-headers", "havn-retry"]}}
+    values = {"ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]}}
     site = ClusterSite(org="ttd", environment="tt02", chart=ROOT / "charts" / "app", values=values)
     kube = Kube(kubernetes.kubeconfig)
     helm = Helm(toolchain.program("helm"), kubernetes.kubeconfig)

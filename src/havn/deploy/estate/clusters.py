@@ -24,7 +24,7 @@ from havn.kit.clock import Clock
 # Longer than any one change to an app takes.
 _IN_USE = timedelta(minutes=20)
 # What charts/cluster brings, and apps name.
-_MIDDLEWARES = {"ingress": {"middlewares": ["havn-headers", "havn-retry"]}}
+_MIDDLEWARES = {"ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]}}
 
 
 class ImageSource(Images, Protocol):

@@ -211,7 +211,8 @@ class Ingress:
             return self._refuse(client, exchange, request, 404, code, host=host.decode())
         route, upstreams = found
         exchange.route = route.name
-        if (closed := self._shut.closed(route.name)) is not None:
+        # Its health address stays the app's own, so that a rollout can be seen through.
+        if (closed := self._shut.closed(route.name)) is not None and not _is_health(route, request.target):
             seconds = _MAINTENANCE_AGAIN
             if closed.until is not None:
                 left = closed.until.timestamp() - exchange.start / 1_000_000_000
@@ -318,6 +319,10 @@ class Ingress:
             fields.append((b"connection", b"close"))
         line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
         client.write(write_head(line, fields) + (b"" if request and request.method == b"HEAD" else body))
+
+
+def _is_health(route: Route, target: bytes) -> bool:
+    return target.partition(b"?")[0] == f"{route.prefix}/health".encode()
 
 
 def _name(host: bytes) -> bytes:

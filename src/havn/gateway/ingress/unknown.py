@@ -1,9 +1,16 @@
 """What answers, behind another ingress, where no app is: `python -m havn.gateway.ingress.unknown`.
 
 Traefik's own answer is a line of plain English; this is the page, or the problem document, that our own ingress gives.
+The same goes for what is shut: the routes that lead here for an app in maintenance, or for who is blocked, say so in
+fields `X-Havn-…`. Who sends such a field himself is told so himself, and nobody else.
 """
 
 from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 from starlette.requests import Request
@@ -12,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.gateway.ingress.pages import page
 from havn.kit import log, serve, settings
+from havn.kit.clock import Clock, system_clock
 
 
 class UnknownSettings(msgspec.Struct, frozen=True):
@@ -22,8 +30,12 @@ class UnknownSettings(msgspec.Struct, frozen=True):
     port: int = 5005
 
 
-def build(wanted: UnknownSettings) -> ASGIApp:
-    """The ASGI application: 404 to everything, but 200 to `/health` for who asks without our host."""
+_AGAIN = 300
+_BLOCKED_AGAIN = 3600
+
+
+def build(wanted: UnknownSettings, *, clock: Clock = system_clock) -> ASGIApp:
+    """The ASGI application: 404 to everything that is not shut, but 200 to `/health` for who asks without our host."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,18 +46,39 @@ def build(wanted: UnknownSettings) -> ASGIApp:
         if code == "unknown_host" and request.url.path == "/health":
             await Response("Healthy", media_type="text/plain")(scope, receive, send)
             return
+        status, code, words = _shut(request, clock) or (404, code, {"host": host})
         body, fields = page(
-            404,
+            status,
             code,
             accept=request.headers.get("accept", "").encode("latin-1"),
             languages=request.headers.get("accept-language", "").encode("latin-1"),
-            host=host,
+            **words,
         )
-        answer = Response(body, 404)
+        answer = Response(body, status)
         answer.raw_headers = fields
         await answer(scope, receive, send)
 
     return app
+
+
+def _shut(request: Request, clock: Clock) -> tuple[int, str, dict[str, Any]] | None:
+    """Status, code and words when the route says that something is shut."""
+    said = request.headers.get("x-havn-answer")
+    if said == "blocked":
+        return 429, "blocked", {"retry_after": _BLOCKED_AGAIN}
+    if said != "maintenance":
+        return None
+    until: datetime | None = None
+    again = _AGAIN
+    if text := request.headers.get("x-havn-until"):
+        try:
+            until = msgspec.convert(text, datetime)
+            again = min(max(math.ceil((until - clock()).total_seconds()), 30), 3600)
+        except (msgspec.ValidationError, TypeError):
+            until = None
+    message = unquote_plus(request.headers.get("x-havn-message", ""))[:500]
+    name = request.headers.get("x-havn-name", "")[:120]
+    return 503, "maintenance", {"retry_after": again, "until": until, "message": message, "name": name}
 
 
 def main() -> None:
