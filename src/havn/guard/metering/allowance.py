@@ -8,6 +8,7 @@ from datetime import date
 from havn.contracts.metering import SLOT_SECONDS, Ask, Lease
 from havn.engines.limits import Demand
 
+TICK_SECONDS = 0.25
 AHEAD_SECONDS = 0.5
 """A portion is meant to last this long."""
 AGAIN_SECONDS = 1.0
@@ -22,32 +23,9 @@ class Allowance:
     """
 
     __slots__ = (
-        "__weakref__",
-        "active",
-        "away_until",
-        "busy",
-        "demand",
-        "denied_until",
-        "first",
-        "last_used",
-        "limit",
-        "low",
-        "more_at",
-        "most",
-        "name",
-        "need",
-        "observed",
-        "rejected",
-        "remaining",
-        "renewed",
-        "returning",
-        "sent",
-        "slots",
-        "step",
-        "subject",
-        "units",
-        "until",
-        "used",
+        "__weakref__", "active", "away_until", "busy", "demand", "denied_until", "first", "limit", "looked", "low",
+        "more_at", "most", "name", "need", "observed", "rejected", "remaining", "renewed", "returning", "seen",
+        "sent", "slots", "step", "subject", "units", "until", "used", "waiting",
     )  # fmt: skip
 
     def __init__(self, subject: str, limit: str, name: str, most: int, *, step: float = 0.0, now: float) -> None:
@@ -74,7 +52,9 @@ class Allowance:
         self.first: date | None = None
         self.demand = Demand(now)
         self.active = False
-        self.last_used = now
+        self.looked = now
+        self.seen = False
+        self.waiting = 0
         self.renewed = now
         self.sent: Ask | None = None
 
@@ -88,23 +68,36 @@ class Allowance:
             return max(1, math.ceil(self.step))
         return max(1, math.ceil(self.more_at - now))
 
-    def ask(self, now: float) -> Ask | None:
-        """What to send in the settlement that is made now; None when there is nothing to say."""
-        expired = self.until <= now
-        idle = not self.used and not self.need
+    def ask(self, now: float, *, all_back: bool = False) -> Ask | None:
+        """What to send in the settlement that is made now; None when there is nothing to say yet.
+
+        Requests that wait, and running low, are said at once; the rest four times a second. `all_back`: the last words.
+        """
+        looked = now - self.looked >= TICK_SECONDS or all_back
+        if not (looked or self.need or self.units < self.low):
+            return None
+        expired = self.until <= now or all_back
         self.demand.used(self.used)
         # A slot comes back by itself: one that lies ready is enough, more are taken from the others.
         portion = 0 if self.slots else self.demand.portion(now, AHEAD_SECONDS)
-        spare = self.units if idle or expired else max(0, self.units - 2 * portion - 1)
+        spare = 0
+        if expired:
+            spare = self.units
+        elif looked:
+            idle = not self.used and not self.seen
+            spare = max(0, self.units - max(0 if idle else 2 * portion + 1, self.waiting))
+        if looked:
+            self.looked = now
+            self.seen = False
+        elif self.used:
+            self.seen = True
         self.units -= spare
         self.returning += spare
         keeps = self.busy + self.units if self.slots else self.units
-        held = keeps + self.returning
-        due = held and now - self.renewed > SLOT_SECONDS / 4
+        due = keeps and now - self.renewed > SLOT_SECONDS / 4
         if not (self.returning or self.used or self.need or self.rejected or self.observed or due):
             return None
-        want = 0 if idle else max(0, portion - self.units)
-        self.low = portion // 2
+        want = max(0, portion - self.units) if self.used or self.need else 0
         asked = Ask(
             subject=self.subject,
             limit=self.limit,
@@ -131,6 +124,8 @@ class Allowance:
         self.renewed = asked_at
         self.away_until = 0.0
         self.units += lease.granted
+        # Half of a portion that was asked for ahead is the sign to ask for the next.
+        self.low = self.units // 2 if asked is not None and asked.want else 0
         self.until = asked_at + lease.valid_for
         self.remaining = lease.remaining
         self.more_at = now + lease.more_in

@@ -74,7 +74,7 @@ class Following:
         self._stale.set()
         tasks = [
             asyncio.create_task(self._follow(), name="management-changes"),
-            asyncio.create_task(self._read(), name="managed-apis"),
+            asyncio.create_task(self._keep_reading(), name="managed-apis"),
         ]
         try:
             yield self
@@ -111,13 +111,21 @@ class Following:
             pause = min(pause, _RETRY_SECONDS[0] * 2 ** min(failures, 8)) * (0.5 + random.random() / 2)  # noqa: S311
             await asyncio.sleep(pause)
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Read what is managed, now. Raises `Problem`, and then what was read last stays in force."""
+        managed = await self._source.managed()
+        # Where there is no API management, nothing is managed.
+        self.table = Table(managed.apis) if managed is not None and managed.apis else NOTHING
+        self._first.set()
+
+    async def _keep_reading(self) -> None:
         failures = 0
         while True:
             await self._stale.wait()
             self._stale.clear()
             try:
-                managed = await self._source.managed()
+                await self.read()
+                failures = 0
             except Problem as problem:
                 if failures == 0:
                     _log.warning("managed_apis_unavailable", status=problem.status)
@@ -125,8 +133,3 @@ class Following:
                 self._stale.set()
                 shortest, longest = _RETRY_SECONDS
                 await asyncio.sleep(min(longest, shortest * 2 ** min(failures, 6)))
-                continue
-            failures = 0
-            # Where there is no API management, nothing is managed.
-            self.table = Table(managed.apis) if managed is not None and managed.apis else NOTHING
-            self._first.set()

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from havn.clients.credentials import Credentials
 from havn.clients.metering import MeteringClient
 from havn.contracts.metering import KeyAnswer, Managed, Settled, Settlement, Stamp
+from havn.guard.metering.allowance import TICK_SECONDS
 from havn.guard.metering.consumers import Consumer, Consumers
 from havn.guard.metering.following import Following
 from havn.guard.metering.portions import Portions
@@ -53,9 +54,15 @@ class Management:
 class Meter:
     """What the middleware works with; keep `running()` open while serving."""
 
-    def __init__(self, management: Management, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        management: Management,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        tick_seconds: float = TICK_SECONDS,
+    ) -> None:
         self.following = Following(management, monotonic=monotonic)
-        self.portions = Portions(management, monotonic=monotonic)
+        self.portions = Portions(management, monotonic=monotonic, tick_seconds=tick_seconds)
         self.consumers = Consumers(management, self.following, self.portions, monotonic=monotonic)
 
     @asynccontextmanager

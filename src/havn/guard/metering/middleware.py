@@ -44,7 +44,7 @@ class Metering:
     """ASGI middleware over a `Meter`.
 
     `components` and `trusted`: platform tokens of these issuers (None: of any) are the platform's own traffic, which is
-    not counted. Paths of Apis lie below `prefix` (without: the request's root path); `unmanaged` ones are not asked about.
+    not counted. Paths of Apis lie below `prefix` (without: the request's root path); `unmanaged` ones belong to none.
     """
 
     def __init__(

@@ -17,10 +17,9 @@ from weakref import WeakValueDictionary
 import structlog
 
 from havn.contracts.metering import Ask, Passed, Settled, Settlement
-from havn.guard.metering.allowance import AGAIN_SECONDS, Allowance, Tally
+from havn.guard.metering.allowance import AGAIN_SECONDS, TICK_SECONDS, Allowance, Tally
 from havn.kit.problem import Problem
 
-TICK_SECONDS = 0.25
 TELL_SECONDS = 1.0
 _BATCH = 1000
 _TRIES = 4
@@ -124,7 +123,14 @@ class Portions:
             for each in lacking:
                 each.need += 1
                 self._activate(each)
-            await self._next_round()
+            for each in limits:
+                # What is at hand of the other limits must still be there afterwards.
+                each.waiting += 1
+            try:
+                await self._next_round()
+            finally:
+                for each in limits:
+                    each.waiting -= 1
         return None if self.try_now(limits) else Refusal(limits, away=True)
 
     def give_back(self, limits: Limits) -> None:
@@ -162,7 +168,7 @@ class Portions:
             with suppress(asyncio.CancelledError):
                 await task
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._give_all_back(), 2)
+                await asyncio.wait_for(self.settle(all_back=True), 2)
 
     def _refusal(self, lacking: Sequence[Allowance], now: float) -> Refusal | None:
         denied = tuple(each for each in lacking if each.denied_until > now)
@@ -194,6 +200,9 @@ class Portions:
             waited_for, self._round = self._round, None
             try:
                 await self.settle()
+            except Exception:  # noqa: BLE001 - requests must not wait for ever, and the next settlement may do
+                _log.exception("settlement_failed")
+                self._away = True
             finally:
                 _let_go(waited_for)
             if self._away:
@@ -201,18 +210,18 @@ class Portions:
                 self._round = None
                 await asyncio.sleep(self._pause)
 
-    async def settle(self) -> None:
-        """Settle all that has come up, now."""
+    async def settle(self, *, all_back: bool = False) -> None:
+        """Settle all that has come up, now. `all_back`: and give up whatever is held."""
         now = self.monotonic()
         asks: list[tuple[Allowance, Ask]] = []
         for each in list(self._active):
-            asked = each.ask(now)
+            asked = each.ask(now, all_back=all_back)
             if asked is not None:
                 asks.append((each, asked))
             elif each.at_rest:
                 each.active = False
                 self._active.discard(each)
-        tallies = list(self._tallies) if now - self._told >= TELL_SECONDS else []
+        tallies = list(self._tallies) if all_back or now - self._told >= TELL_SECONDS else []
         if tallies:
             self._told = now
             self._tallies.clear()
@@ -258,12 +267,6 @@ class Portions:
             tally.rejected += entry.rejected
             tally.observed += entry.observed
             self.tell(tally)
-
-    async def _give_all_back(self) -> None:
-        for each in self._active:
-            each.until = 0.0
-        self._told = -TELL_SECONDS
-        await self.settle()
 
 
 def _let_go(waited_for: asyncio.Future[None] | None) -> None:
