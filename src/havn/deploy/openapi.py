@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import msgspec
 
@@ -30,9 +31,9 @@ _PROBLEM = {
 
 def document(endpoints: Sequence[Endpoint], *, server: str = "") -> dict[str, Any]:
     """The document; `server` is the control plane's public address, when known."""
-    types = [each for endpoint in endpoints for each in (endpoint.body, endpoint.answer) if each is not None]
+    types = [one for endpoint in endpoints for each in (endpoint.body, endpoint.answer) for one in _alternatives(each)]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    found = dict(zip(map(id, types), schemas, strict=True))
+    found = {str(type_): schema for type_, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         path = _PARAMETER.sub(r"{\1}", f"{BASE}{endpoint.path}")
@@ -53,14 +54,26 @@ def document(endpoints: Sequence[Endpoint], *, server: str = "") -> dict[str, An
     }
 
 
-def _operation(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:
+def _alternatives(type_: Any) -> tuple[Any, ...]:
+    """The types of an answer that may be one of several."""
+    if type_ is None:
+        return ()
+    return get_args(type_) if isinstance(type_, UnionType) else (type_,)
+
+
+def _schema(type_: Any, schemas: dict[str, Any]) -> Any:
+    found = [schemas[str(each)] for each in _alternatives(type_)]
+    return found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     doc = inspect.getdoc(endpoint.handler) or ""
     needs_token = endpoint.role is not None or endpoint.signed_in
     whose = "all orgs" if endpoint.org is all_orgs else "the org"
     success: dict[str, Any] = {"description": "Done."}
     if endpoint.answer is not None:
         kind = "application/x-ndjson" if endpoint.lines else "application/json"
-        success["content"] = {kind: {"schema": schemas[id(endpoint.answer)]}}
+        success["content"] = {kind: {"schema": _schema(endpoint.answer, schemas)}}
     failures = [400, *((401, 403) if needs_token else ()), 404]
     operation: dict[str, Any] = {
         "operationId": _operation_id(endpoint),
@@ -94,7 +107,7 @@ def _operation(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:
         operation["description"] = f"Takes the role `{endpoint.role}` for {whose}."
         operation["x-havn-role"] = endpoint.role
     if endpoint.body is not None:
-        content = {"application/json": {"schema": schemas[id(endpoint.body)]}}
+        content = {"application/json": {"schema": _schema(endpoint.body, schemas)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
