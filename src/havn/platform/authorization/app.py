@@ -44,6 +44,7 @@ from havn.platform.authorization.pdp import DecisionPoint
 from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.policies import PolicyAdministration
 from havn.platform.authorization.policy_api import PolicyApi
+from havn.platform.authorization.policy_trial_api import PolicyTrialApi
 from havn.platform.authorization.prp import LocalFacts
 from havn.platform.authorization.registry import Registry
 from havn.platform.authorization.replay import Replay
@@ -154,6 +155,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             Route(f"{BASE}/error", error),
             *DecisionApi(decisions, source, hub, log, components, clock=clock).routes(BASE),
             *PolicyApi(administration, stores.policies, replay, components).routes(BASE, stamp),
+            *PolicyTrialApi(administration, components, clock=clock).routes(BASE),
             # Callers write the folder in either case.
             *rule_api.routes(f"{BASE}/Delegations", stamp),
             *rule_api.routes(f"{BASE}/delegations", stamp),

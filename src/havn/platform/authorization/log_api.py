@@ -15,7 +15,7 @@ from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authorization.askers import asker, may_read_org
 from havn.platform.authorization.decision_log import DecisionLog
-from havn.platform.authorization.policies import check_names
+from havn.platform.authorization.policies import check_address
 from havn.platform.authorization.store.decisions import DecisionFilter, DecisionStore
 
 READ_SCOPES = ("altinn:serviceowner/authorization.log.read", "altinn:serviceowner")
@@ -56,7 +56,7 @@ class LogApi:
         `before` is the `id` of the last one seen.
         """
         org, app = request.path_params["org"], request.path_params.get("app")
-        check_names(org, app or "a")
+        check_address(org, app or "a")
         may_read_org(await asker(request, self._components), org, *READ_SCOPES)
         query = request.query_params
         pseudonyms = self._log.pseudonyms
@@ -91,7 +91,7 @@ class LogApi:
     async def set_retention(self, request: Request) -> Response:
         """PUT decisions/{org}/{app}/retention: by the owner, between 1 day and 10 years."""
         org, app = request.path_params["org"], request.path_params["app"]
-        check_names(org, app)
+        check_address(org, app)
         may_read_org(await asker(request, self._components), org, *READ_SCOPES)
         wanted = await read_json(request, Retention)
         if not (1 <= wanted.permit_days <= 3650 and 1 <= wanted.refusal_days <= 3650):

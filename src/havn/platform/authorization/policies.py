@@ -24,6 +24,7 @@ REFUSED = frozenset({"unusable", "other-app", "resource-missing", "placeholder",
 """Findings that keep a policy from being published; what else is found is told and stands."""
 _ABOUT_APPS = frozenset({"no-complete"})
 _ORG = re.compile(r"[a-z][a-z0-9]{1,49}")
+_REGISTERED = re.compile(re.escape(REGISTERED) + "[a-z0-9_-]{4,100}")
 _APP = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -62,7 +63,7 @@ class PolicyAdministration:
 
     async def activate(self, org: str, app: str, version: int, *, by: str, reason: str | None) -> PolicyVersion:
         """Put a kept version in force again; 404 when there is none with that number."""
-        check_names(org, app)
+        check_address(org, app)
         found = await self._store.activate(org, app, version, by=by, reason=reason)
         if found is None:
             raise Problem(404, f"{org}/{app} has no policy version {version}.", code="policy_version_not_found")
@@ -86,6 +87,22 @@ class PolicyAdministration:
         if xml is None:
             raise no_policy(org, app)
         return xml, load_policy(xml, source=f"{org}/{app}")
+
+    async def chosen(self, org: str, app: str, policy: str | None, version: int | None) -> PolicyDocument:
+        """A policy to try: the text given, a kept version, or the one in force. 400 for both, 422 when unusable."""
+        if policy is not None and version is not None:
+            raise Problem(400, "Give a policy or a version, not both.", code="invalid_query")
+        if policy is None:
+            return (await self.document(org, app, version))[1]
+        try:
+            document = load_policy(policy.encode(), source="policy.xml")
+            compile_policy(document)
+        except PolicyError as error:
+            raise Problem(
+                422, f"The policy cannot be used: {error.message}", code="policy_refused", line=error.line,
+                ruleId=error.rule,
+            ) from None  # fmt: skip
+        return document
 
     async def by_subjects(self, urns: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         """For each subject (lower case urn) the addresses whose policy in force names it in a Permit rule."""
@@ -234,6 +251,14 @@ def check_names(org: str, app: str) -> None:
     """400 unless both could be names of an org and an app."""
     if not _ORG.fullmatch(org) or not _APP.fullmatch(app):
         raise Problem(400, "The org or app name is not valid.", code="invalid_name")
+
+
+def check_address(org: str, name: str) -> None:
+    """400 unless both could be an owner and the name of one of its policies: an app, or `resource:{id}`."""
+    if not name.startswith(REGISTERED):
+        check_names(org, name)
+    elif not _ORG.fullmatch(org) or not _REGISTERED.fullmatch(name):
+        raise Problem(400, "The owner or resource name is not valid.", code="invalid_name")
 
 
 def may_administer(caller: Caller, org: str) -> bool:

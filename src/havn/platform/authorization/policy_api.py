@@ -22,6 +22,7 @@ from havn.platform.authorization.policies import (
     MAX_BYTES,
     AppPolicies,
     PolicyAdministration,
+    check_address,
     check_names,
     inspect,
     list_grants,
@@ -71,6 +72,7 @@ class PolicyApi:
         who = await asker(request, self._components)
         may_publish(who)
         org, app = _app(request)
+        check_names(org, app)
         xml = await read_body(request, MAX_BYTES)
         by = request.headers.get("X-Havn-Actor") or who.name()
         published = await self._administration.publish(
@@ -173,6 +175,7 @@ class PolicyApi:
 
 
 def _app(request: Request) -> tuple[str, str]:
+    """An owner and its app, or `resource:{id}` of the registry."""
     org, app = request.path_params["org"], request.path_params["app"]
-    check_names(org, app)
+    check_address(org, app)
     return org, app

@@ -10,7 +10,7 @@ import msgspec
 
 from havn.contracts.authorization import AttributePair
 from havn.engines.app_policy import replay
-from havn.engines.xacml import PolicyError, compile_policy, load_policy
+from havn.engines.xacml import compile_policy
 from havn.guard.evaluation import by_party
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
@@ -81,18 +81,7 @@ class Replay:
         if not 1 <= query.limit <= MAX_REQUESTS:
             raise Problem(400, f"limit is between 1 and {MAX_REQUESTS}.", code="invalid_query")
         _, present = await self._administration.document(org, app)
-        if query.policy is not None:
-            try:
-                other = load_policy(query.policy.encode(), source="policy.xml")
-                compiled = compile_policy(other)
-            except PolicyError as error:
-                raise Problem(
-                    422, f"The policy cannot be used: {error.message}", code="policy_refused", line=error.line,
-                    ruleId=error.rule,
-                ) from None  # fmt: skip
-        else:
-            _, other = await self._administration.document(org, app, query.version)
-            compiled = compile_policy(other)
+        compiled = compile_policy(await self._administration.chosen(org, app, query.policy, query.version))
         rows = await self._decisions.recorded(
             org, app, since=query.since, until=query.until, limit=query.limit, listed=await self._listed(org, app)
         )
