@@ -36,6 +36,8 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "secretsAsEnvironment": ([{"name": "API_KEY", "key": "api-key"}], {"existingSecret": "first-v3"}),
     "tls.existingSecret": ("first-tls", {"tls.authoritySecret": "trust"}),
     "tls.authoritySecret": ("trust", {}),
+    "tls.certManager.issuer": ("internal", {}),
+    "tls.certManager.kind": ("Issuer", {"tls.certManager.issuer": "internal"}),
     "platform.url": ("https://platform.example.org", {}),
     "platform.address": ("10.0.0.1", {}),
     "egress.url": ("http://egress:3128", {}),
@@ -153,3 +155,18 @@ def test_no_object_names_a_namespace_or_holds_a_secret(render_app):
 def test_a_wrong_value_is_refused_by_name(render_app, value, wrong):
     with pytest.raises(render_app.error, match=value.rsplit(".", 1)[-1]):
         render_app({value: wrong})
+
+
+def test_cert_manager_gives_the_app_its_certificate_where_it_is_used(render_app):
+    objects = render_app({"tls.certManager.issuer": "internal"})
+    secret = kind(objects, "Certificate")["spec"]["secretName"]
+    pod = kind(objects, "Deployment")["spec"]["template"]["spec"]
+    assert {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume} == {
+        "tls": secret,
+        "trust": secret,
+    }
+    assert kind(objects, "ServersTransport")["spec"]["rootCAs"] == [{"secret": secret}]
+    assert (
+        kind(objects, "Certificate")["spec"]["dnsNames"][0] == kind(objects, "ServersTransport")["spec"]["serverName"]
+    )
+    assert "Certificate" not in [each["kind"] for each in render_app()]

@@ -18,7 +18,17 @@ havn/release: {{ . | trimPrefix "sha256:" | trunc 32 | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* The Secret with the app's certificate; empty: plain HTTP. */}}
+{{- define "app.certificate" -}}
+{{- if .Values.tls.certManager.issuer -}}{{ include "app.name" . }}-tls{{- else -}}{{ .Values.tls.existingSecret }}{{- end -}}
+{{- end -}}
+
+{{/* The Secret with what is believed; cert-manager puts its authority beside the certificate. */}}
+{{- define "app.authority" -}}
+{{- .Values.tls.authoritySecret | default (ternary (include "app.certificate" .) "" (ne .Values.tls.certManager.issuer "")) -}}
+{{- end -}}
+
 {{/* Where probes and the Service speak to the app: TLS when it has a certificate. */}}
 {{- define "app.scheme" -}}
-{{- if .Values.tls.existingSecret -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- if include "app.certificate" . -}}HTTPS{{- else -}}HTTP{{- end -}}
 {{- end -}}

@@ -235,3 +235,14 @@ class CiToken(Wire, frozen=True):
 
     def __repr__(self) -> str:
         return f"CiToken({self.id!r}, {self.name!r})"
+
+
+class AuthorityInfo(Wire, frozen=True):
+    """A certificate authority of an org's cluster."""
+
+    number: int
+    state: Literal["coming", "signing", "leaving"]
+    """`coming`: believed, and about to sign. `leaving`: signs no more, and believed for a little longer."""
+    since: datetime
+    until: datetime
+    """When its certificate ends; it is changed long before."""

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from havn.clusters.kubernetes import drift, execution, logs, reading, secrets
+from havn.clusters.kubernetes import drift, execution, leaves, logs, reading, secrets
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
+from havn.clusters.kubernetes.leaves import Issuer
 from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Event, Pod
 from havn.clusters.kubernetes.values import Image, values
 from havn.clusters.port import (
@@ -34,6 +35,7 @@ from havn.clusters.port import (
     Workload,
     silent,
 )
+from havn.kit.clock import Clock, system_clock
 
 _APPS = "apps/v1"
 _SCALING = "autoscaling/v2"
@@ -78,8 +80,23 @@ class KubernetesCluster:
 
     follows_load = True
 
-    def __init__(self, site: Site, kube: Kube, helm: Helm, images: Images, front: Front | None = None) -> None:
-        """With `front`, a rollout has not succeeded until the app answers through the ingress."""
+    def __init__(
+        self,
+        site: Site,
+        kube: Kube,
+        helm: Helm,
+        images: Images,
+        front: Front | None = None,
+        *,
+        issuer: Issuer | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        """With `front`, a rollout has not succeeded until the app answers through the ingress.
+
+        With `issuer`, the ingress speaks TLS to each app, unless the site's values give certificates of their own.
+        """
+        self._issuer = None if site.values.get("tls") else issuer
+        self._clock = clock
         self.site = site
         self.kube = kube
         self._helm = helm
@@ -97,12 +114,11 @@ class KubernetesCluster:
             progress(f"The image {image.digest.removeprefix('sha256:')[:12]} is in the registry.")
             old = {pod.metadata.name for pod in await self._pods(app)}
             secret = await secrets.write(self.kube, app, workload.secrets)
+            asked = values(self.site.values, self.site.org, workload, image, secret) | await self._certified(app)
             if before is not None and workload.scaling is not None:
                 await self._keep_replicas(before)
             try:
-                revision = await self._helm.upgrade(
-                    app, self.site.chart, values(self.site.values, self.site.org, workload, image, secret)
-                )
+                revision = await self._upgrade(app, asked, workload.replicas)
                 progress(f"Helm has made revision {revision}.")
                 await self._ready(app, workload.ready_within, old, progress)
                 await self._routed(app, workload.replicas)
@@ -198,14 +214,38 @@ class KubernetesCluster:
             await self._find(app)
             await self._helm.uninstall(app)
             await self._gone(app)
+            await leaves.drop_leaf(self.kube, app)
             if self._front is not None and (reason := await self._front.leads_nowhere(app, known=False)):
                 raise ClusterError(reason)
+
+    async def renew_certificates(self) -> None:
+        """Give every app that speaks TLS a new certificate where that is due, and all the newest bundle."""
+        if self._issuer is None:
+            return
+        now = self._clock()
+        ours = {_OURS: "service-app", _ORG: self.site.org}
+        news = await leaves.write_trust(self.kube, await self._issuer.bundle())
+        for deployment in await self.kube.list(_APPS, "deployments", Deployment, labels=ours):
+            app = deployment.metadata.name
+            if leaves.leaf_name(app) not in deployment.spec.template.spec.secrets:
+                continue
+            renewed = await leaves.ensure_leaf(self.kube, app, self._issuer, now)
+            if renewed or news:
+                await leaves.nudge(self.kube, [pod.metadata.name for pod in await self._pods(app)], now)
 
     async def close(self) -> None:
         """Close what is open."""
         await self.kube.close()
         if self._front is not None:
             await self._front.close()
+
+    async def _certified(self, app: str) -> dict[str, Any]:
+        """The chart's values for TLS, once the app has its certificate."""
+        if self._issuer is None:
+            return {}
+        await leaves.write_trust(self.kube, await self._issuer.bundle())
+        await leaves.ensure_leaf(self.kube, app, self._issuer, self._clock())
+        return {"tls": {"existingSecret": leaves.leaf_name(app), "authoritySecret": leaves.TRUST}}
 
     async def _find(self, app: str) -> Deployment | None:
         found = await self.kube.find(_APPS, "deployments", app, Deployment)
@@ -298,6 +338,29 @@ class KubernetesCluster:
                 if told == "leaving":
                     return
                 raise _NotReady(await self._reason(deployment, fresh, within))
+
+    async def _upgrade(self, app: str, asked: Mapping[str, Any], replicas: int) -> int:
+        """Have Helm make a revision, whatever somebody has done to its objects by hand."""
+        try:
+            revision = await self._helm.upgrade(app, self.site.chart, asked)
+        except ClusterError:
+            # A part that somebody put into a list of ours may stand in the way of Helm's.
+            if not await self._take_back(app, replicas):
+                raise
+            revision = await self._helm.upgrade(app, self.site.chart, asked)
+        await self._take_back(app, replicas)
+        return revision
+
+    async def _take_back(self, app: str, replicas: int) -> bool:
+        """Make the objects as Helm's newest revision rendered them; returns whether any was not so."""
+        found = False
+        for each in drift.bounded(drift.read(await self._helm.manifest(app)), replicas):
+            version, kind, name = drift.place(each)
+            live = await self.kube.find(version, kind, name, dict[str, Any])
+            if live is not None and (change := drift.patch(each, live)) is not None:
+                await self.kube.merge(version, f"{kind}/{name}", change)
+                found = True
+        return found
 
     async def _tell_troubles(
         self, deployment: Deployment, pods: Collection[Pod], told: set[str], progress: Progress
