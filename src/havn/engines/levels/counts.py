@@ -28,7 +28,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in one cell.
 
     `good` and `bad` together are the valid requests. `excluded` are the caller's own faults (4xx, 429 among them),
-    `refused` those of all of these that the ingress answered in the app's place, `probes` requests to the app's health
+    `refused` those of all of these that the ingress did not pass on to the app, `probes` requests to the app's health
     address, counted nowhere else. The histograms have the good requests: whole time, the app's part, the ingress's.
     """
 
@@ -96,7 +96,7 @@ class Tally:
             self._probes += 1
             self._probes_bad += bad
             return
-        if not record.answered:
+        if not record.passed_on:
             self._refused += 1
         if bad:
             self._bad += 1

@@ -63,8 +63,8 @@ class Record(msgspec.Struct, frozen=True):
     backend: int
     gateway: int
     probe: bool
-    answered: bool
-    """Whether the app answered, and not the ingress in its place."""
+    passed_on: bool
+    """Whether the ingress tried to have the app answer, and did not refuse the request itself."""
 
 
 _decode = msgspec.json.Decoder(Line).decode
@@ -97,7 +97,8 @@ def read(line: bytes, domain: str) -> Record | None:
         backend=max(fields.origin_duration, 0),
         gateway=max(fields.overhead, 0),
         probe=rest in _PROBES,
-        answered=fields.origin_status != 0,
+        # Traefik has no status of the origin where a middleware holds the answer back, but always its time.
+        passed_on=fields.origin_status != 0 or fields.origin_duration > 0,
     )
 
 

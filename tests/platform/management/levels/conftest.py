@@ -39,7 +39,8 @@ class Sent:
     router: str
 
     def line(self) -> bytes:
-        backend, gateway = round(self.backend_ms * 1e6), round(self.gateway_ms * 1e6)
+        backend = round(self.backend_ms * 1e6) if self.origin_status else 0
+        gateway = round(self.gateway_ms * 1e6)
         fields: dict[str, Any] = {
             "StartUTC": self.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").replace("Z", "789Z"),
             "Duration": backend + gateway,
