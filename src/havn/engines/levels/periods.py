@@ -21,7 +21,11 @@ class Month(msgspec.Struct, frozen=True, order=True):
     def parse(cls, text: str) -> Month:
         """`2026-03`. Raises ValueError."""
         year, dash, month = text.partition("-")
-        if not dash or not (len(year) == 4 and len(month) == 2 and year.isdigit() and month.isdigit()):
+        if (
+            not dash
+            or not text.isascii()
+            or not (len(year) == 4 and len(month) == 2 and year.isdigit() and month.isdigit())
+        ):
             raise ValueError(f"{text} is not a month such as 2026-03")
         if not 1 <= int(month) <= 12 or not 2000 <= int(year) <= 9998:
             raise ValueError(f"{text} is not a month such as 2026-03")
