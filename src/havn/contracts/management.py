@@ -8,7 +8,7 @@ Times are UTC, counts are requests.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -308,8 +308,8 @@ class HistoryEntry(Wire, frozen=True, kw_only=True):
     action: str
     object: str
     """`api`, `plan`, `application`, `subscription` or `key`, and its id: `subscription/0190…`."""
-    before: msgspec.Raw | None = None
-    after: msgspec.Raw | None = None
+    before: Any = None
+    after: Any = None
 
 
 class CatalogueApi(Wire, frozen=True, kw_only=True):

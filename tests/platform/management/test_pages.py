@@ -71,7 +71,7 @@ async def test_everybody_may_search_and_read_the_catalogue(published: Any, perso
         "Given at once",
     ):
         assert said in page.text
-    assert "GET /instances/{id}" in page.text
+    assert "GET /<wbr>instances/<wbr>{id}" in page.text
     assert "Read &lt;one&gt;" in page.text
     assert "Not of this Api" not in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'")

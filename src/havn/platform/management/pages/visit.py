@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 import msgspec
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -27,7 +28,7 @@ from havn.platform.management.settings import Settings
 LANGUAGE_COOKIE = "havn-language"
 _YEAR = 365 * 24 * 3600
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 COLOURS = {
@@ -47,16 +48,23 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
+def breakable(path: str) -> Markup:
+    """A path that may be broken after each slash, so that a narrow screen holds it."""
+    return Markup("/<wbr>").join(escape(part) for part in path.split("/"))
+
+
 @functools.cache
 def templates() -> jinja2.Environment:
     """The templates; every value is escaped."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("havn.platform.management.pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["breakable"] = breakable
+    return made
 
 
 class Visit:

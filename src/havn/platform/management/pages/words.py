@@ -51,9 +51,9 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Do not take this version into use. Being phased out from {date}.",
     ),
     "sunset_body": (
-        "Den svarer ikke etter {date}.",
-        "Han svarar ikkje etter {date}.",
-        "It stops answering after {date}.",
+        "Den slutter å svare {date}.",
+        "Han sluttar å svare {date}.",
+        "It stops answering on {date}.",
     ),
     "successor": ("Bruk heller", "Bruk heller", "Use instead"),
     "retired": ("Avsluttet", "Avslutta", "Ended"),
