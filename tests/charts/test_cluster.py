@@ -44,6 +44,7 @@ SHOWN: dict[str, Any] = {
     "egress.drainSeconds": 60,
     "egress.platform.url": "https://elsewhere.example.no",
     "egress.platform.address": "192.0.2.7",
+    "egress.platform.authorities": "-----BEGIN CERTIFICATE-----",
     "egress.platform.cidrs": ["192.0.2.0/24"],
     "egress.clusterRanges": ["10.0.0.0/8", "fd00::/8"],
     "egress.allowedRanges": ["192.168.0.0/16"],

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from joserfc import jwk
 
+from havn.clusters.kubernetes import Kube
 from havn.clusters.kubernetes.outbound import POLICIES, OutboundRules
 from havn.clusters.port import ClusterError
 from havn.engines.egress_policy import EgressPolicy
@@ -218,6 +219,13 @@ async def install(kubernetes, owner, beyond: Path, **egress: Any) -> None:
         raise AssertionError("\n".join(said)) from error
 
 
+def rules_of(owner) -> OutboundRules:
+    async def kube(org: str) -> Kube:
+        return owner.cluster.kube
+
+    return OutboundRules(kube)
+
+
 def policy(**members: Any) -> EgressPolicy:
     return msgspec.convert({"mode": "enforce", **members}, EgressPolicy)
 
@@ -233,7 +241,7 @@ ALLOWED = policy(
 
 async def test_the_proxy_is_the_only_way_out_and_follows_rules_and_credentials(kubernetes, owner, beyond, pod, call):
     await install(kubernetes, owner, beyond)
-    rules = OutboundRules(lambda org: owner.cluster.kube)
+    rules = rules_of(owner)
     url = "http://api.example.test:8080/list"
 
     # Without rules nothing is let out, and the refusal names the line to add.
@@ -275,7 +283,7 @@ async def test_the_proxy_is_the_only_way_out_and_follows_rules_and_credentials(k
 
 async def test_a_transfer_under_way_outlives_the_proxy_that_carries_it(kubernetes, owner, beyond, pod, call):
     await install(kubernetes, owner, beyond)
-    rules = OutboundRules(lambda org: owner.cluster.kube)
+    rules = rules_of(owner)
     await rules.put("ttd", "first", ALLOWED)
     before = set(kubernetes.kubectl("get", "pods", "-l", "app.kubernetes.io/component=api-proxy", "-o", "name").split())
     slow = asyncio.create_task(call("http://api.example.test:8080/slow"))
@@ -295,7 +303,7 @@ async def test_a_transfer_under_way_outlives_the_proxy_that_carries_it(kubernete
 
 async def test_rules_that_the_proxies_cannot_use_fail_the_deploy_with_the_reason(kubernetes, owner, beyond):
     await install(kubernetes, owner, beyond)
-    rules = OutboundRules(lambda org: owner.cluster.kube)
+    rules = rules_of(owner)
     broken = policy(allow=[{"host": "*.*.example.test"}])
     with pytest.raises(ClusterError, match="cannot use the app's outbound rules"):
         await rules.put("ttd", "first", broken)

@@ -29,7 +29,7 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "services"): _WRITE,
     ("", "serviceaccounts"): _WRITE,
     ("", "configmaps"): _WRITE,
-    ("", "pods"): ("get", "list", "create", "delete"),
+    ("", "pods"): ("get", "list", "create", "patch", "delete"),
     ("", "pods/log"): ("get",),
     ("", "events"): ("list",),
     ("autoscaling", "horizontalpodautoscalers"): _WRITE,

@@ -12,7 +12,7 @@ import base64
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -45,12 +45,12 @@ class _Line(msgspec.Struct, frozen=True):
 class OutboundRules:
     """See `havn.deploy.publishing.OutboundRules`; `kube` finds the cluster of an org."""
 
-    def __init__(self, kube: Callable[[str], Kube]) -> None:
+    def __init__(self, kube: Callable[[str], Awaitable[Kube]]) -> None:
         self._kube = kube
 
     async def put(self, org: str, app: str, policy: EgressPolicy | None) -> None:
         """Put rules in force, and wait until every proxy follows them. Raises `ClusterError`."""
-        kube = self._kube(org)
+        kube = await self._kube(org)
         text = None if policy is None else msgspec.json.encode(policy).decode()
         known = (await _read(kube, "configmaps", POLICIES)).get(f"{app}.json")
         if text == known:
@@ -72,7 +72,7 @@ class OutboundRules:
 
     async def put_secrets(self, org: str, app: str, values: Mapping[str, str]) -> None:
         """Make these the credentials of an app's requests, by name; others of the app are taken away."""
-        kube = self._kube(org)
+        kube = await self._kube(org)
         wanted: dict[str, str | None] = {
             f"{app}.{name}": base64.b64encode(value.encode()).decode() for name, value in values.items()
         }

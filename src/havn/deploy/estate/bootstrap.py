@@ -6,6 +6,8 @@ adds it once more, with what was wrong put right, begins anew.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from havn.clusters.kubernetes import bootstrap as cluster_bootstrap
@@ -27,6 +29,22 @@ class _Which(msgspec.Struct, frozen=True):
 def job_key(org: str, environment: str) -> str:
     """The key of the job: in the group of the cluster's apps, and the name of none."""
     return f"{environment}/{org}/-bootstrap"
+
+
+def _egress(environment: EnvironmentRow) -> dict[str, Any]:
+    """The API proxy's own view of the environment: where the platform is, as its apps are told."""
+    apps = environment.app_values
+    platform = apps.get("platform", {})
+    return {
+        "environment": environment.name,
+        "environmentType": environment.type,
+        "platform": {
+            "url": platform.get("url", "") or environment.settings.get("HAVN_PLATFORM_URL", ""),
+            "address": platform.get("address", ""),
+            "authorities": environment.authorities,
+            "cidrs": list(apps.get("networkPolicy", {}).get("platformCidrs", [])),
+        },
+    }
 
 
 class Bootstrap:
@@ -62,6 +80,7 @@ class Bootstrap:
             "org": row.org,
             "domain": environment.domain,
             "image": {"repository": image.repository, "digest": image.digest},
+            "egress": _egress(environment),
         }
         async with self._clusters.reach(row) as reached:
             await cluster_bootstrap.install(

@@ -15,7 +15,7 @@ import msgspec
 from havn.clusters.kubernetes import Front, Helm, Image, Images, Kube, KubernetesCluster, Site
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.kubernetes.leaves import Issuer
-from havn.clusters.port import Cluster, ClusterError
+from havn.clusters.port import ClusterError
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow, cluster_place, host
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.sealing import Sealer, SealError
@@ -24,7 +24,10 @@ from havn.kit.clock import Clock
 # Longer than any one change to an app takes.
 _IN_USE = timedelta(minutes=20)
 # What charts/cluster brings, and apps name.
-_MIDDLEWARES = {"ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]}}
+_BASE = {
+    "ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]},
+    "egress": {"url": "http://havn-egress:3128"},
+}
 
 
 class ImageSource(Images, Protocol):
@@ -76,7 +79,7 @@ class EstateClusters:
         shutil.rmtree(tools.run, ignore_errors=True)
         tools.run.mkdir(mode=0o700, parents=True)
 
-    async def find(self, org: str, environment: str) -> Cluster:
+    async def find(self, org: str, environment: str) -> KubernetesCluster:
         """See `Clusters.find`."""
         row = await self._store.cluster(org, environment)
         if row is None:
@@ -137,7 +140,9 @@ class EstateClusters:
 
     def _build(self, row: ClusterRow, environment: EnvironmentRow) -> KubernetesCluster:
         config = self._write(self.open(row))
-        values = merged(_MIDDLEWARES, environment.app_values, row.app_values)
+        values = merged(_BASE, environment.app_values, row.app_values)
+        if not row.base_values.get("egress", {}).get("enabled", True):
+            values.pop("egress", None)
         # In the bundle of what is believed, and no value of the chart.
         values.get("platform", {}).pop("authorities", None)
         site = Site(

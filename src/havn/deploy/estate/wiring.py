@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from havn.clusters.kubernetes import doctor
+from havn.clusters.kubernetes import Kube, doctor
+from havn.clusters.kubernetes.outbound import OutboundRules
 from havn.clusters.port import Cluster
 from havn.deploy.authority.api import AuthorityApi
 from havn.deploy.authority.keeper import Keeper
@@ -14,7 +15,7 @@ from havn.deploy.endpoints import Endpoint
 from havn.deploy.estate.api import EstateApi
 from havn.deploy.estate.bootstrap import Bootstrap
 from havn.deploy.estate.clusters import EstateClusters, Tools
-from havn.deploy.estate.environments import EstateEnvironments, Outbound
+from havn.deploy.estate.environments import EstateEnvironments
 from havn.deploy.estate.keyring import StoredKeyring
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
@@ -33,15 +34,14 @@ class Estate:
         identities: Identities,
         tools: Tools,
         clock: Clock,
-        outbound: Outbound | None = None,
         reserved: Collection[str] = (),
         resolve: doctor.Resolve = doctor.system_resolve,
     ) -> None:
         sealer = Sealer(identities)
         self.store = store
-        self.environments = EstateEnvironments(store, sealer, clock, outbound)
         self._keeper = Keeper(AuthorityStore(store.database), sealer, clock)
         self.clusters = EstateClusters(store, sealer, tools, clock, self._issuer)
+        self.environments = EstateEnvironments(store, sealer, clock, self._outbound)
         self.keyring = StoredKeyring(store, sealer)
         self._sealer = sealer
         self._api = EstateApi(store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve)
@@ -69,6 +69,14 @@ class Estate:
 
     def _issuer(self, row: ClusterRow, environment: EnvironmentRow) -> ClusterIssuer:
         return ClusterIssuer(self._keeper, row.environment, row.org, environment.authorities)
+
+    def _outbound(self, environment: str) -> OutboundRules:
+        """Rules lie in each org's cluster, where its API proxy reads them."""
+
+        async def kube(org: str) -> Kube:
+            return (await self.clusters.find(org, environment)).kube
+
+        return OutboundRules(kube)
 
     async def _find(self, org: str, environment: str) -> Cluster | None:
         if await self.store.cluster(org, environment) is None:

@@ -17,6 +17,8 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True):
     domain: str
     platform_url: str
     """Where the apps' public keys are fetched."""
+    trust_file: str | None = None
+    """Certificate authorities of the platform, in PEM; without it, those that the system knows."""
     egress_policies: str
     """Folder of the published policies."""
     egress_secrets: str

@@ -26,6 +26,7 @@ from havn.gateway.egress.settings import EgressSettings
 from havn.guard.platform_token import PlatformTokenVerifier
 from havn.kit.clock import Clock
 from havn.kit.http import HttpClient
+from havn.kit.trust import open_trust
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -47,8 +48,9 @@ def build(settings: EgressSettings, *, write: Callable[[bytes], object], clock: 
         denied=networks(settings.egress_denied_ranges.split(",")),
     )
     http = HttpClient(
-        settings.platform_url, name="Authentication", host=f"platform.{settings.domain}", timeout=5, verify=False
-    )
+        settings.platform_url, name="Authentication", host=f"platform.{settings.domain}", timeout=5,
+        trust=open_trust(settings.trust_file),
+    )  # fmt: skip
     client = AuthenticationClient(http)
 
     async def keys(org: str) -> Mapping[str, Any]:
