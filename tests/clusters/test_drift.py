@@ -122,3 +122,14 @@ def test_every_kind_of_the_chart_has_its_place():
         ("networking.k8s.io/v1", "networkpolicies", "first"),
         ("apps/v1", "deployments", "first"),
     ]
+
+
+def test_what_was_changed_is_taken_back_lists_as_a_whole():
+    assert drift.patch(DEPLOYMENT, live()) is None
+    changed = live()
+    changed["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 99
+    changed["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "DEBUG", "value": "1"})
+    spec = DEPLOYMENT["spec"]["template"]["spec"]
+    assert drift.patch(DEPLOYMENT, changed) == {
+        "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 30, "containers": spec["containers"]}}}
+    }

@@ -24,6 +24,7 @@ _SUFFIXES = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|[kMGT]i?|Ki)?")
 _QUANTITIES = re.compile(r"\.(requests|limits)\.|\.sizeLimit$")
 _MISSING = object()
+_SAME = object()
 
 
 def read(manifest: str) -> list[Object]:
@@ -72,6 +73,25 @@ def sentences(wanted: Object, live: Object | None) -> list[str]:
         else:
             found.append(f"The {name} was changed by hand: {path} is {_shown(theirs)} and should be {_shown(ours)}.")
     return found
+
+
+def patch(wanted: Object, live: Object) -> Object | None:
+    """The JSON merge patch (RFC 7396) that takes every change by hand back; None when there is none.
+
+    Server-side apply alone does not: parts that others have put into our lists are theirs, and stay.
+    """
+    found = _patch(wanted, live)
+    return None if found is _SAME else found
+
+
+def _patch(ours: Any, theirs: Any) -> Any:
+    if isinstance(ours, Mapping):
+        inside = theirs if isinstance(theirs, Mapping) else {}
+        parts = {name: _patch(value, inside.get(name, _MISSING)) for name, value in ours.items()}
+        changed = {name: value for name, value in parts.items() if value is not _SAME}
+        return changed or _SAME
+    # A list is replaced as a whole; quantities are told by their place, which is lost here, so by their look.
+    return ours if any(_differences(ours, theirs, ".requests.")) else _SAME
 
 
 def _differences(ours: Any, theirs: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

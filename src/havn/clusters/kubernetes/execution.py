@@ -39,12 +39,13 @@ async def execute(kube: Kube, pod: str, container: str, command: Sequence[str]) 
     # In a task of its own: a connection must be closed by the task that opened it, and who reads may be several.
     async def pour() -> None:
         try:
-            async for channel, data in kube.execute(pod, container, command):
-                if channel == _STATUS:
-                    await waiting.put(Ended(code(data)))
-                    return
-                if channel in (_STDOUT, _STDERR) and data:
-                    await waiting.put(Output("stdout" if channel == _STDOUT else "stderr", data))
+            async with contextlib.aclosing(kube.execute(pod, container, command)) as pieces:
+                async for channel, data in pieces:
+                    if channel == _STATUS:
+                        await waiting.put(Ended(code(data)))
+                        return
+                    if channel in (_STDOUT, _STDERR) and data:
+                        await waiting.put(Output("stdout" if channel == _STDOUT else "stderr", data))
             await waiting.put(ClusterError(f"The connection to {pod} was lost before the command had ended."))
         except ClusterError as error:
             await waiting.put(error)
