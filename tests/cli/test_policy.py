@@ -103,6 +103,11 @@ def test_show_prints_who_may_do_what_where(run: Run, folder: Path) -> None:
     assert code == 0
     assert "Task_1" in out
     assert "instantiate" in out
+    # Those who may do the same share a row; places come in the process's order; the level is told.
+    assert out.index("outside any task") < out.index("task Task_1") < out.index("end event")
+    rule = [line for line in out.splitlines() if "role lede" in line or "role dagl" in line]
+    assert len(rule) == 2
+    assert "Needs sign-in at level 2." in out
     rows = json.loads(run("show", folder, "--json")[1])["rows"]
     assert any("confirm" in row["permitted"] for row in rows)
 
@@ -114,6 +119,8 @@ def test_diff_tells_rights_gained_and_lost(run: Run, policy: Path, tmp_path: Pat
     assert code == 0
     assert "rights gained" in out
     assert "nest" in out
+    # A row for what changes everywhere, and one for what changes in a single task.
+    assert out.count("role nest") == out.count("role lede") == 2
     assert "Nothing changes" in run("diff", policy, policy)[1]
     report = json.loads(run("diff", policy, new, "--json")[1])
     assert report["gained"]

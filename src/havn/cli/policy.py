@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from havn.cli import policy_sources as sources
+from havn.cli import policy_tables as tables
 from havn.clients.credentials import Credentials
 from havn.engines import xacml
 from havn.engines.app_policy import cases
 from havn.engines.xacml import PolicyError, RequestError, compile_policy, json_profile, xml_profile
-from havn.engines.xacml.tables import TableRow
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
@@ -135,10 +135,10 @@ def diff(old: Path, new: Path, *, as_: AsOption = None, json_: JsonOption = Fals
     if found.same:
         _say(f"Nothing changes in {found.compared} combinations.")
     else:
-        drawn = Table("", "who", "where", "action", "was", "becomes")
+        drawn = Table("", "who", "where", "action", "was", "becomes", show_lines=True)
         for sign, changes in (("+", found.gained), ("-", found.lost), (" ", found.other)):
-            for change in changes:
-                drawn.add_row(sign, change.subject, change.place, change.action, change.was, change.becomes)
+            for row in tables.changes(changes, tasks=before.tasks + after.tasks):
+                drawn.add_row(sign, *row)
         _draw(drawn)
         _say(
             f"{len(found.gained)} rights gained, {len(found.lost)} lost, {len(found.other)} otherwise changed"
@@ -166,22 +166,14 @@ def show(path: Path = Path(), *, as_: AsOption = None, json_: JsonOption = False
     if json_:
         _json(found)
         return
-    places = list(dict.fromkeys(row.place for row in found.rows))
-    cells = {(row.subject, row.place): row for row in found.rows}
+    places, rows = tables.grid(found.rows, tasks=source.tasks)
     drawn = Table("who", *places, title=found.everywhere or None, show_lines=True)
-    for subject in dict.fromkeys(row.subject for row in found.rows):
-        texts = [_cell(cells.get((subject, place))) for place in places]
-        if any(texts):
-            drawn.add_row(subject, *texts)
+    for row in rows:
+        drawn.add_row(*row)
     _draw(drawn)
+    for sentence in tables.levels_needed(source.document):
+        _say(sentence)
     _notes(found.notes)
-
-
-def _cell(row: TableRow | None) -> str:
-    """What may be done, and marked what is denied or undecided."""
-    if row is None:
-        return ""
-    return "\n".join((*row.permitted, *(f"not {a}" for a in row.denied), *(f"{a}?" for a in row.undecided)))
 
 
 def _notes(notes: list[str]) -> None:
@@ -216,7 +208,7 @@ def decide_(
     with _plainly():
         source = sources.read(policy, as_)
         compiled = compile_policy(source.document)
-        body = sys.stdin.buffer.read() if str(request) == "-" else _bytes(request)
+        body = sys.stdin.buffer.read() if str(request) == "-" else sources.contents(request)
         is_xml = body.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
         try:
             asked = (xml_profile.read if is_xml else json_profile.read)(body, now=_now())
@@ -282,8 +274,9 @@ def replay(
         for way, count in report["counts"].items():
             _say(f"  {way}: {count}")
         for entry in changed:
-            about = ", ".join(f"{pair['id']}={pair['value']}" for pair in entry["attributes"])
-            _say(f"{entry['was']} -> {entry['becomes']} ({entry['times']} times): {entry['action']} with {about}")
+            about = tables.told((pair["id"], pair["value"]) for pair in entry["attributes"])
+            times = "once" if entry["times"] == 1 else f"{entry['times']} times"
+            _say(f"{entry['was']} -> {entry['becomes']} ({times}): {entry['action']} by {about}")
     if changed:
         sys.exit(1)
 
@@ -341,10 +334,6 @@ def _plainly() -> Iterator[None]:
     else:
         return
     sys.exit(2)
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()
 
 
 def _zoned(moment: datetime | None) -> str | None:

@@ -79,7 +79,7 @@ def read(path: Path, as_: str | None = None) -> Source:
     except ValueError as error:
         raise SourceError(f"--as is not ORG/APP: {error}.") from None
     if path.is_file():
-        xml = _bytes(path)
+        xml = contents(path)
         if app_id is not None:
             for written, value in (("ORG", app_id.org), ("APP", app_id.app)):
                 for form in (f"[{written}]", f"[{written.lower()}]"):
@@ -171,11 +171,12 @@ def _load(xml: bytes, path: Path) -> PolicyDocument:
     return load_policy(xml, source=str(path))
 
 
-def _bytes(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
+    """What is in a file; `SourceError` when it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-__all__ = ["CASES", "PolicyError", "Source", "SourceError", "read", "read_cases"]
+__all__ = ["CASES", "PolicyError", "Source", "SourceError", "contents", "read", "read_cases"]

@@ -43,7 +43,7 @@ async def test_recorded_requests_are_replayed_from_the_command_line(
 
     code, out, _ = await replay("--token-file", str(token))
     assert code == 1
-    assert "Permit -> NotApplicable (1 times): instantiate" in out
+    assert "Permit -> NotApplicable (once): instantiate by role dagl" in out
     code, out, _ = await replay("--token-file", str(token), "--json")
     assert json.loads(out)["counts"] == {"Permit -> NotApplicable": 1, "Permit -> Permit": 1}
     token.write_text(platform.owner("skd")["Authorization"].removeprefix("Bearer "))

@@ -15,12 +15,13 @@ from uuid import UUID
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import AttributePair, Change, Delegation, Grant, SubjectFacts, SubjectRef
 from havn.contracts.resources import app_of
+from havn.engines.app_policy.roles import KEY_ROLES, REGISTER_ROLES
 from havn.engines.xacml import Attribute, DecisionRequest, Request
 from havn.guard.principal import Kind, Principal
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.platform.authorization.pdp import DecisionPoint
-from havn.platform.authorization.pip import KEY_ROLES, InformationPoint
+from havn.platform.authorization.pip import InformationPoint
 from havn.platform.authorization.store.delegations import DelegationStore
 from havn.platform.authorization.store.resources import ResourceStore
 
@@ -263,15 +264,6 @@ class Delegations:
         if found is None:
             raise _not_found()
         return found
-
-
-REGISTER_ROLES = frozenset(
-    {
-        "dagl", "lede", "nest", "medl", "vara", "innh", "dtpr", "dtso", "komp", "kont", "bobe", "best", "repr", "knuf",
-        "regn", "revi", "ffør", "sign", "priv", "seln",
-    }
-)  # fmt: skip
-"""Roles that follow from a register and so cannot be handed out."""
 
 
 def roles_of(facts: SubjectFacts) -> set[str]:

@@ -17,13 +17,11 @@ from havn.clients.register import RegisterClient
 from havn.contracts import authorization as contract
 from havn.contracts.authorization import AttributePair, DelegatedRight, Delegation, SubjectFacts, SubjectRef
 from havn.contracts.register import Party, PartyLookup, Role, UserQuery
+from havn.engines.app_policy.roles import KEY_ROLES
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock
 from havn.platform.authorization import packages
 from havn.platform.authorization.store.delegations import DelegationStore
-
-KEY_ROLES = frozenset({"dagl", "lede", "innh", "dtpr", "dtso", "bobe", "best", "komp"})
-"""Register roles whose holder may do what others have delegated to the organisation."""
 
 BACKSTOP_MS = 5 * 60 * 1000
 _REMEMBERED_USERS = 50_000
