@@ -85,16 +85,16 @@ class Levels:
             signer = PlatformTokenSigner(issuer="platform", app="management", audience="egress", key=key, clock=clock)
             transport = outbound if outbound is not None else ProxiedTransport(egress_url, signer.token)
             self._http = HttpClient("", name="The receiver", timeout=15, transport=transport)
-        agreements = Agreements(
+        self.agreements = Agreements(
             store,
             clock,
             key=hmac.digest(key.encode(), b"havn level alerts", hashlib.sha256),
             way_out=self._http is not None,
         )
-        self.alerts = Alerts(store, measuring, clock, secret=agreements.secret, http=self._http)
+        self.alerts = Alerts(store, measuring, clock, secret=self.agreements.secret, http=self._http)
         self._api = LevelsApi(
             ingest=Ingest(self.counts, clock),
-            agreements=agreements,
+            agreements=self.agreements,
             store=store,
             measuring=measuring,
             reporting=Reporting(store, measuring, clock),
@@ -120,12 +120,14 @@ class Levels:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look for alerts, deliver them, and forget, while the block runs."""
-        worker = Worker(self._url, "management", {DELIVERY: self.alerts.deliver}, at_once=4)
-        tasks = [
-            asyncio.create_task(worker.run(), name="level alerts"),
-            asyncio.create_task(every(_LOOK_SECONDS, self.alerts.look, "alerts"), name="burn rates"),
-            asyncio.create_task(every(_FORGET_SECONDS, self.forget, "retention"), name="retention"),
-        ]
+        tasks = [asyncio.create_task(every(_FORGET_SECONDS, self.forget, "retention"), name="retention")]
+        # Without a way out no alert can be set, and a message of one that was set before waits.
+        if self._http is not None:
+            worker = Worker(self._url, "management", {DELIVERY: self.alerts.deliver}, at_once=4)
+            tasks += [
+                asyncio.create_task(worker.run(), name="level alerts"),
+                asyncio.create_task(every(_LOOK_SECONDS, self.alerts.look, "alerts"), name="burn rates"),
+            ]
         try:
             yield
         finally:
