@@ -31,12 +31,14 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "configmaps"): _WRITE,
     ("", "pods"): ("get", "list", "create", "patch", "delete"),
     ("", "pods/log"): ("get",),
+    ("", "pods/exec"): ("create",),
     ("", "events"): ("list",),
     ("autoscaling", "horizontalpodautoscalers"): _WRITE,
     ("policy", "poddisruptionbudgets"): _WRITE,
     ("networking.k8s.io", "networkpolicies"): _WRITE,
     ("traefik.io", "ingressroutes"): _WRITE,
     ("traefik.io", "middlewares"): _WRITE,
+    ("traefik.io", "serverstransports"): _WRITE,
 }
 
 

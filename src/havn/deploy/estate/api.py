@@ -263,6 +263,7 @@ class EstateApi:
                         code="cluster_unavailable",
                     ) from None  # fmt: skip
         await self._store.remove_cluster(row.org, row.environment, self._author(request))
+        await self._clusters.forget(row.org, row.environment)
         return Response(status_code=204)
 
     async def _doctor(self, request: Request) -> Response:

@@ -74,6 +74,7 @@ class EstateClusters:
         self._clock = clock
         self._made: dict[tuple[str, str], tuple[int, KubernetesCluster]] = {}
         self._retired: list[tuple[datetime, KubernetesCluster]] = []
+        """Those whose row has changed, since when; somebody may be using them just now."""
         self._turn = asyncio.Lock()
         self._count = 0
         shutil.rmtree(tools.run, ignore_errors=True)
@@ -130,6 +131,17 @@ class EstateClusters:
             raise ClusterError(str(error)) from None
         return msgspec.json.decode(text, type=Credentials)
 
+    async def forget(self, org: str, environment: str) -> None:
+        """Close what is open to a cluster that is gone, and take its credentials off the disk."""
+        async with self._turn:
+            made = self._made.pop((org, environment), None)
+            gone = [made[1]] if made is not None else []
+            place = (org, environment)
+            gone += [each for _, each in self._retired if (each.site.org, each.site.environment) == place]
+            self._retired = [each for each in self._retired if each[1] not in gone]
+            for cluster in gone:
+                await self._discard(cluster)
+
     async def close(self) -> None:
         """Close every connection, and take the credentials off the disk."""
         for cluster in [*(each for _, each in self._retired), *(each for _, each in self._made.values())]:
@@ -174,8 +186,11 @@ class EstateClusters:
         for retired, cluster in list(self._retired):
             if now - retired > _IN_USE:
                 self._retired.remove((retired, cluster))
-                await cluster.close()
-                shutil.rmtree(cluster.kube.kubeconfig.parent, ignore_errors=True)
+                await self._discard(cluster)
+
+    async def _discard(self, cluster: KubernetesCluster) -> None:
+        await cluster.close()
+        shutil.rmtree(cluster.kube.kubeconfig.parent, ignore_errors=True)
 
 
 def front(row: ClusterRow, environment: EnvironmentRow) -> Front:

@@ -1,0 +1,242 @@
+"""A real Kubernetes under the control plane as a process of its own: added, examined, deployed to, and removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pyrage
+import pytest
+
+from havn.deploy.release.signing import SigningKey
+from havn.local.environment import free_port
+from havn.local.kubernetes.network import HOST_ADDRESS
+
+pytestmark = pytest.mark.cluster
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).with_name("havn")
+DOMAIN = "tt02.example.test"
+
+
+@dataclass
+class Plane:
+    """`python -m havn.deploy`, and the command line that speaks to it."""
+
+    url: str
+    token: str
+    folder: Path
+    output: Path
+    process: subprocess.Popen[bytes]
+    seen: list[str] = field(default_factory=list)
+
+    def havn(self, *arguments: str, ok: bool = True, token: str | None = None) -> str:
+        """Run a command; its standard output, or, when it is to fail, its standard error."""
+        environ = {**os.environ, "HAVN_CONSOLE": self.url, "HAVN_TOKEN": token or self.token, "NO_COLOR": "1"}
+        done = subprocess.run(
+            [BIN, *arguments], capture_output=True, text=True, timeout=200, check=False, env=environ, cwd=self.folder
+        )
+        self.seen += [done.stdout, done.stderr]
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr + self.output.read_text()[-4000:]
+        assert "Traceback" not in done.stderr
+        return done.stdout if ok else done.stderr
+
+
+@pytest.fixture(scope="module")
+def pushed(image_registry, base_image) -> str:
+    """The runtime image in the registry, by digest."""
+    import asyncio
+
+    from havn.deploy.image.transfer import Place, copy
+    from havn.deploy.registry.remote import RemoteRegistry
+    from havn.kit.http import HttpClient
+
+    async def push() -> str:
+        digest, _ = await base_image.registry.manifest(base_image.repository, "test")
+        client = HttpClient(image_registry.url, name="The registry", timeout=60)
+        await copy(base_image, digest.digest, Place(RemoteRegistry(client), base_image.repository))
+        await client.close()
+        return f"{base_image.repository}@{digest.digest}"
+
+    return asyncio.run(push())
+
+
+@pytest.fixture(scope="module")
+def plane(postgres, kubernetes, image_registry, pushed, toolchain, tmp_path_factory) -> Iterator[Plane]:
+    folder = tmp_path_factory.mktemp("plane")
+    port = free_port()
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    (secrets / "deploy-database-url").write_text(postgres.url("control", "havn_deploy", "a-password"))
+    (secrets / "deploy-identities").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "src"),
+        "HAVN_SECRETS_DIR": str(secrets),
+        "HAVN_PORT": str(port),
+        "HAVN_REGISTRY_URL": image_registry.url,
+        "HAVN_RUNTIME_IMAGE": pushed,
+        "HAVN_HELM": str(toolchain.program("helm")),
+        "HAVN_WORK_FOLDER": str(folder / "work"),
+        "HAVN_CONSOLE_URL": f"http://console.localhost:{port}",
+        "HOME": str(folder),
+    }
+    command = [sys.executable, "-m", "havn.deploy"]
+    made = {**environ, "HAVN_DATABASE_ADMIN_URL": postgres.url()}
+    subprocess.run([*command, "migrate"], env=made, check=True, timeout=60)
+    output = folder / "output"
+    with output.open("wb") as log:
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, cwd=folder)
+    url = f"http://127.0.0.1:{port}"
+    _ready(url, process, output)
+    yield Plane(url, _first_token(postgres), folder, output, process)
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def _ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert process.poll() is None, output.read_text()
+        try:
+            if httpx2.get(f"{url}/health/ready", trust_env=False).status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(output.read_text())
+
+
+def _first_token(postgres) -> str:
+    """A token that administers everything, as a person who is named in the settings would make it."""
+    import asyncio
+    from datetime import UTC, datetime, timedelta
+
+    from havn.contracts.estate import CiToken
+    from havn.deploy.access import Operator
+    from havn.deploy.logins.access import CI, new_token
+    from havn.deploy.logins.store import LoginStore
+
+    async def make() -> str:
+        store = await LoginStore.open(postgres.url("control", "havn_deploy", "a-password"))
+        token, kept = new_token(CI)
+        now = datetime.now(UTC)
+        info = CiToken(
+            id="first", name="first", grants=[], created=now, created_by="test", expires=now + timedelta(hours=1),
+            last_used=None, revoked=None,
+        )  # fmt: skip
+        await store.add_token(kept, info, "*", ["administer"], Operator("test", ""), now)
+        await store.close()
+        return token
+
+    return asyncio.run(make())
+
+
+def test_a_cluster_is_added_examined_and_removed(plane, kubernetes, tmp_path):
+    plane.havn("org", "add", "ttd", "--name", "Testdepartementet")
+    public = tmp_path / "key.pem"
+    public.write_text(SigningKey(SigningKey.generate()).public())
+    plane.havn("org", "trust", "ttd", str(public))
+    plane.havn("environment", "add", "tt02", "--type", "test", "--domain", DOMAIN)
+    kubeconfig = json.loads(kubernetes.kubeconfig.read_text())
+    secret = kubeconfig["users"][0]["user"]["token"]
+
+    # What cannot work is refused, in a sentence, and nothing is stored.
+    wrong = tmp_path / "wrong"
+    for change, says in (
+        ({"users": [{"name": "admin", "user": {"token": "expired"}}]}, "does not let us"),
+        ({"current-context": "nowhere"}, "has no context nowhere"),
+        ({"users": [{"name": "admin", "user": {"exec": {"command": "touch"}}}]}, "from a program on your machine"),
+    ):
+        wrong.write_text(json.dumps({**kubeconfig, **change}))
+        said = plane.havn("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(wrong), ok=False)
+        assert says in said
+        assert len(said.strip().splitlines()) == 1
+    away = {**kubeconfig["clusters"][0]["cluster"], "server": "https://127.0.0.1:1"}
+    wrong.write_text(json.dumps({**kubeconfig, "clusters": [{"name": kubernetes.layout.name, "cluster": away}]}))
+    said = plane.havn("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(wrong), ok=False)
+    assert "cannot be reached" in said
+    good = ("--kubeconfig", str(kubernetes.kubeconfig), "--ingress", kubernetes.address)
+    assert "no org nav" in plane.havn("cluster", "add", "nav", "--env", "tt02", *good, ok=False)
+    assert "no environment tt03" in plane.havn("cluster", "add", "ttd", "--env", "tt03", *good, ok=False)
+    assert json.loads(plane.havn("cluster", "list", "--json"))["clusters"] == []
+
+    said = plane.havn("cluster", "add", "ttd", "--env", "tt02", *good)
+    assert f"ttd.apps.{DOMAIN}. A {kubernetes.address}" in said
+    [cluster] = json.loads(plane.havn("cluster", "list", "--json"))["clusters"]
+    assert (cluster["org"], cluster["status"], cluster["apps"]) == ("ttd", "ready", 0)
+    assert "havn-unknown" in kubernetes.kubectl("get", "deployments")
+
+    found = json.loads(_doctor(plane))
+    results = {(each["check"], each["result"]) for each in found}
+    told = {each["check"]: each for each in found}
+    assert ("network policy", "ok") in results, told["network policy"]
+    assert ("version", "ok") in results
+    assert ("time", "ok") in results
+    assert ("traefik", "ok") in results
+    assert ("traefik settings", "ok") in results, told["traefik settings"]
+    # Nobody answers for names under .test, one node is few, and the administrator may do anything.
+    assert ("dns", "fail") in results
+    assert "no node autoscaler" in told["nodes"]["message"]
+    assert "everything in every namespace" in told["permissions"]["message"]
+    assert all(each["next"] for each in found if each["result"] != "ok")
+    assert "havn-doctor" not in kubernetes.kubectl("get", "pods,networkpolicies")
+
+    # The same again with credentials that may do no more than needed.
+    narrow = _service_account(kubernetes, tmp_path)
+    plane.havn("cluster", "add", "ttd", "--env", "tt02", *narrow, "--ingress", kubernetes.address)
+    told = {each["check"]: each for each in json.loads(_doctor(plane))}
+    assert told["permissions"]["result"] == "ok", told["permissions"]
+    assert told["network policy"]["result"] == "ok", told["network policy"]
+
+    # Nobody without the role comes near it, and no credential is anywhere it should not be.
+    looker = plane.havn("ci-token", "create", "look", "--org", "ttd", "--role", "look").strip()
+    assert "may not administer" in plane.havn("cluster", "doctor", "ttd", "--env", "tt02", ok=False, token=looker)
+    assert json.loads(plane.havn("cluster", "list", "--json", token=looker))["clusters"]
+    plane.havn("audit", "--json")
+    for text in (*plane.seen, plane.output.read_text()):
+        assert secret not in text
+        assert (tmp_path / "token").read_text() not in text
+
+    plane.havn("cluster", "remove", "ttd", "--env", "tt02", "--yes")
+    assert "havn-unknown" not in kubernetes.kubectl("get", "deployments")
+    assert "has no cluster" in plane.havn("cluster", "doctor", "ttd", "--env", "tt02", ok=False)
+    work = [path for path in (plane.folder / "work").rglob("*") if path.name in ("config", "authority.pem")]
+    assert not work
+
+
+def _doctor(plane: Plane) -> str:
+    environ = {**os.environ, "HAVN_CONSOLE": plane.url, "HAVN_TOKEN": plane.token}
+    done = subprocess.run(
+        [BIN, "cluster", "doctor", "ttd", "--env", "tt02", "--json"],
+        capture_output=True, text=True, timeout=200, check=False, env=environ,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "see what is marked fail" in done.stderr
+    return done.stdout
+
+
+def _service_account(kubernetes, folder: Path) -> tuple[str, ...]:
+    """The service account and role of the how-to page, made as it says, and its credentials as arguments."""
+    page = (ROOT / "docs" / "how-to" / "add-a-cluster.md").read_text()
+    manifests = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert manifests is not None
+    kubernetes.kubectl("apply", "-f", "-", text=manifests[1])
+    token = kubernetes.kubectl("create", "token", "havn", "--duration=720h").strip()
+    (folder / "token").write_text(token)
+    authority = json.loads(kubernetes.kubeconfig.read_text())["clusters"][0]["cluster"]["certificate-authority"]
+    return (
+        "--server", f"https://{kubernetes.address}:6443", "--authority", authority,
+        "--token-file", str(folder / "token"),
+    )  # fmt: skip
+
+
+def test_the_api_answers_on_the_clusters_network_only_where_it_is_told_to(plane):
+    with pytest.raises(httpx2.TransportError):
+        httpx2.get(f"http://{HOST_ADDRESS}:{plane.url.rpartition(':')[2]}/health", trust_env=False, timeout=2)
