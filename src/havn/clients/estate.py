@@ -11,6 +11,7 @@ import msgspec
 from havn.clients import answers
 from havn.contracts.deploy import EnvironmentInfo
 from havn.contracts.estate import (
+    AuthorityInfo,
     CiToken,
     CiTokenRequest,
     ClusterInfo,
@@ -86,6 +87,11 @@ class EstateClient:
     async def cluster(self, environment: str, org: str) -> ClusterInfo:
         """One cluster."""
         return await self._ask("GET", _cluster(environment, org), ClusterInfo)
+
+    async def rotate_authority(self, environment: str, org: str) -> list[AuthorityInfo]:
+        """Begin to change the authority that signs certificates inside a cluster."""
+        path = f"/environments/{_q(environment)}/orgs/{_q(org)}/authority/rotate"
+        return await self._ask("POST", path, list[AuthorityInfo])
 
     async def remove_cluster(self, environment: str, org: str, *, force: bool) -> None:
         """Take Havn's parts out of a cluster and forget it."""
