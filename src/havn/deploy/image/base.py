@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -56,12 +56,14 @@ async def build(
     tag: str | None = None,
     on: Given | None = None,
     tools: Tools | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Descriptor:
     """Make a base image and store it in `repository`; returns its manifest's descriptor.
 
-    The Python is that of the image `on`, else Debian's, whose part is taken from `cache` when it is there. The same
-    Debian packages, Havn and tools give the same digest. The platform image wants `tools`. Raises `ReleaseError` when
-    mmdebstrap, a package or a tool is missing, and `RegistryError`.
+    The Python is that of the image `on`, else Debian's, whose part is taken from `cache` when it is there. `files` go
+    into its site folder: Havn and what it needs as they are installed here, when not said. The same Debian packages,
+    files and tools give the same digest. The platform image wants `tools`. Raises `ReleaseError` when mmdebstrap, a
+    package or a tool is missing, and `RegistryError`.
     """
     if kind == "platform" and tools is None:
         raise ReleaseError("The platform image needs Helm and the charts: say where they are.")
@@ -72,7 +74,8 @@ async def build(
         below = (await registry.put(repository, root, LAYER),)
     else:
         below, diffs = await on.move(registry, repository)
-    files = contents.site_packages(RUNTIME if kind == "runtime" else contents.PLATFORM)
+    if files is None:
+        files = contents.site_packages(RUNTIME if kind == "runtime" else contents.PLATFORM)
     # What changes seldom lies below what changes often, so that a new Havn moves little.
     added = [
         make_layer({name: data for name, data in files.items() if not name.startswith("havn/")}, contents.SITE),
