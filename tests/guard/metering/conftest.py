@@ -160,7 +160,7 @@ class Rig:
         """A key to a plan of these terms."""
         return await self.key(await self.subscription(await self.plan(await self.api(), **terms)))
 
-    async def replica(self, *, settle: bool = True, org: str = ORG, app: str = APP) -> Replica:
+    async def replica(self, *, settle: bool = True, hear: bool = True, org: str = ORG, app: str = APP) -> Replica:
         """A process that enforces; its background work is done when the test says so, by `settle` or `hear`."""
         http = HttpClient("http://platform", name="Management", transport=httpx2.ASGITransport(self))
         client = MeteringClient(http)
@@ -169,7 +169,8 @@ class Rig:
         made = Replica(meter, self.guarded(meter))
         if settle:
             await self.stack.enter_async_context(meter.portions.running())
-        await self.hear(made)
+        if hear:
+            await self.hear(made)
         return made
 
     def guarded(self, meter: Meter) -> ASGIApp:
