@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 app = App(name="sla", help="Agree on service levels, declare maintenance, read the monthly report.")
 maintenance = App(name="maintenance", help="Declare planned maintenance, list it, end it.")
 app.command(maintenance)
+sender = App(name="sender", help="Let the ingress of an owner's cluster send what it recorded.")
+app.command(sender)
 
 
 @app.command(name="list")
@@ -319,6 +321,84 @@ def end(
 
     asyncio.run(ask())
     say(f"Ended {id_}.")
+
+
+@sender.command(name="add")
+def sender_add(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+    """Make a sender, or give one another secret; the secret is printed this once.
+
+    Parameters
+    ----------
+    org
+        The service owner, whose counts alone it may send.
+    name
+        The sender's name, such as the cluster's.
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    """
+
+    async def ask() -> Any:
+        async with _levels(org, env, state) as (client, headers):
+            return await client.make_sender(org, name, headers)
+
+    write(asyncio.run(ask()).token)
+
+
+@sender.command(name="list")
+def sender_list(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+    """List an org's senders.
+
+    Parameters
+    ----------
+    org
+        The service owner.
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write them as JSON.
+    """
+
+    async def ask() -> Any:
+        async with _levels(org, env, state) as (client, headers):
+            return await client.senders(org, headers)
+
+    found = asyncio.run(ask())
+    if json_:
+        write_json(found)
+        return
+    rows = [
+        [each.name, f"{each.created:%Y-%m-%d %H:%MZ}", f"{each.last_used:%Y-%m-%d %H:%MZ}" if each.last_used else ""]
+        for each in found
+    ]
+    write_table(["Name", "Made", "Last used"], rows)
+
+
+@sender.command(name="remove")
+def sender_remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+    """Take a sender away; its secret is good for nothing from then on.
+
+    Parameters
+    ----------
+    org
+        The service owner.
+    name
+        The sender's name.
+    env
+        Environment.
+    state
+        State folder (default: HAVN_STATE, else .havn here).
+    """
+
+    async def ask() -> None:
+        async with _levels(org, env, state) as (client, headers):
+            await client.remove_sender(org, name, headers)
+
+    asyncio.run(ask())
+    say(f"Removed {org}.{name}.")
 
 
 @asynccontextmanager

@@ -19,6 +19,9 @@ from havn.contracts.levels import (
     Maintenance,
     MaintenanceList,
     NewMaintenance,
+    NewSender,
+    RecordSender,
+    RecordSenders,
     Report,
 )
 from havn.kit.http import HttpClient
@@ -72,6 +75,20 @@ class LevelsClient:
         """End maintenance now."""
         response = await self._send("DELETE", f"/maintenance/{quote(org)}/{quote(id_)}", None, headers)
         return answers.read(response, Maintenance, of=_NAME)
+
+    async def senders(self, org: str, headers: Headers) -> tuple[RecordSender, ...]:
+        """The org's senders."""
+        response = await self._send("GET", f"/senders/{quote(org)}", None, headers)
+        return answers.read(response, RecordSenders, of=_NAME).senders
+
+    async def make_sender(self, org: str, name: str, headers: Headers) -> NewSender:
+        """Make a sender, or change its secret."""
+        response = await self._send("PUT", f"/senders/{quote(org)}/{quote(name)}", None, headers)
+        return answers.read(response, NewSender, of=_NAME)
+
+    async def remove_sender(self, org: str, name: str, headers: Headers) -> None:
+        """Take a sender away."""
+        await self._done("DELETE", f"/senders/{quote(org)}/{quote(name)}", headers)
 
     async def figures(self, query: Mapping[str, str], headers: Headers) -> FiguresAnswer:
         """Figures of a month."""

@@ -59,6 +59,35 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     new: bool
 
 
+class RecordSender(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A sender of an owner's cluster."""
+
+    name: str
+    created: datetime
+    last_used: datetime | None = None
+
+
+class RecordSenders(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All of an org."""
+
+    senders: tuple[RecordSender, ...]
+
+
+class NewSender(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A sender in the only answer that shows its secret."""
+
+    name: str
+    token: str
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"<NewSender {self.name}>"
+
+
+SENDER_HEADER = "X-Havn-Sender"
+"""The request header that carries a sender's secret."""
+
+
 class Targets(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What is agreed for each calendar month.
 

@@ -7,12 +7,14 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import setproctitle
 
 from havn.clients.levels import LevelsClient
+from havn.contracts.levels import SENDER_HEADER
 from havn.gateway.records.sender import Sender
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit import log, settings
@@ -28,8 +30,10 @@ class RecordsSettings(msgspec.Struct, frozen=True, kw_only=True):
     platform_url: str
     records_log: str
     records_folder: str
-    platform_access_key: str
-    """Secret: the private key (JWK) of the component `records`."""
+    records_token: str = ""
+    """Secret: what `havn sla sender add` printed, in an owner's cluster."""
+    platform_access_key: str = ""
+    """Secret: the private key (JWK) of the component `records`, beside the platform's own ingress."""
     records_source: str = "ingress"
     """Names this ingress; each replica has its own."""
     records_seconds: float = 10.0
@@ -44,21 +48,17 @@ async def main() -> None:
     """Send until told to stop; what was read and not delivered waits on disk."""
     wanted = settings.load(RecordsSettings)
     host = f"platform.{wanted.domain}"
-    signer = PlatformTokenSigner(
-        issuer="platform",
-        app="records",
-        audience=f"{wanted.scheme}://{host}",
-        key=wanted.platform_access_key,
-        clock=system_clock,
-    )
+    if bool(wanted.records_token) == bool(wanted.platform_access_key):
+        raise settings.SettingsError("Give one of HAVN_RECORDS_TOKEN and HAVN_PLATFORM_ACCESS_KEY.")
     http = HttpClient(wanted.platform_url, name="The management API", host=host)
     client = LevelsClient(http)
+    proof = _proof(wanted, host)
     sender = Sender(
         Path(wanted.records_log),
         Path(wanted.records_folder),
         domain=wanted.domain,
         source=wanted.records_source,
-        deliver=lambda batch: client.send(batch, signer.headers()),
+        deliver=lambda batch: client.send(batch, proof()),
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,6 +71,20 @@ async def main() -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await sending
     await http.close()
+
+
+def _proof(wanted: RecordsSettings, host: str) -> Callable[[], dict[str, str]]:
+    """What shows management who sends."""
+    if wanted.records_token:
+        return lambda: {SENDER_HEADER: wanted.records_token}
+    signer = PlatformTokenSigner(
+        issuer="platform",
+        app="records",
+        audience=f"{wanted.scheme}://{host}",
+        key=wanted.platform_access_key,
+        clock=system_clock,
+    )
+    return signer.headers
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 import pytest
 
-from havn.contracts.levels import AgreementTerms, Batch, FastBurn, MinuteCount, NewMaintenance, Targets
+from havn.contracts.levels import SENDER_HEADER, AgreementTerms, Batch, FastBurn, MinuteCount, NewMaintenance, Targets
 from havn.kit.problem import Problem
 from havn.kit.queue import Job
 from havn.platform.management.levels.wiring import Levels as Wired
@@ -75,6 +75,29 @@ async def test_only_the_sender_delivers_and_only_the_owner_reads(levels, managem
         assert answer.status_code == 403, path
     assert (await refused(levels.client.put_agreement("nav", "x", terms(), owner))).status == 403
     assert (await refused(levels.client.put_agreement("ttd", "x", terms(), levels.records))).status == 403
+
+
+async def test_a_sender_of_an_owners_cluster_sends_that_owners_counts_alone(levels, platform):
+    at = platform.clock.now - timedelta(hours=1)
+    made = await levels.client.make_sender("ttd", "cluster1", levels.operator)
+    assert made.token not in repr(made)
+    proof = {SENDER_HEADER: made.token}
+    assert await levels.client.send(Batch(id="test-batch-1", source="c1", counts=(count(at, good=3),)), proof)
+    # The same name from elsewhere is another batch.
+    assert await levels.client.send(Batch(id="test-batch-1", source="c1", counts=(count(at, good=4),)), levels.records)
+    foreign = Batch(id="test-batch-2", source="c1", counts=(count(at, good=3), count(at, good=3, org="nav")))
+    assert (await refused(levels.client.send(foreign, proof))).status == 403
+    (sender,) = await levels.client.senders("ttd", levels.operator)
+    assert (sender.name, sender.last_used) == ("cluster1", platform.clock.now)
+    again = await levels.client.make_sender("ttd", "cluster1", levels.operator)
+    batch = Batch(id="test-batch-3", source="c1", counts=(count(at, good=1),))
+    for token in (made.token, "", "havnrec_x", "x" * 5000):
+        assert (await refused(levels.client.send(batch, {SENDER_HEADER: token}))).status == 401
+    assert await levels.client.send(batch, {SENDER_HEADER: again.token})
+    await levels.client.remove_sender("ttd", "cluster1", levels.operator)
+    assert (await refused(levels.client.send(batch, {SENDER_HEADER: again.token}))).status == 401
+    report = await levels.client.report("ttd", "2026-11", levels.operator)
+    assert [each.counts.good for each in report.apps] == [8]
 
 
 async def test_what_cannot_be_agreed_is_refused(levels, management):

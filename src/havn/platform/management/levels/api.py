@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from havn.contracts.levels import Accepted, AgreementTerms, Batch, MaintenanceList, NewMaintenance, Targets
+from havn.contracts.levels import (
+    SENDER_HEADER,
+    Accepted,
+    AgreementTerms,
+    Batch,
+    MaintenanceList,
+    NewMaintenance,
+    RecordSenders,
+    Targets,
+)
 from havn.contracts.levels import Agreements as AgreementList
 from havn.engines.levels.periods import Month
 from havn.kit.clock import Clock
@@ -21,13 +30,15 @@ from havn.platform.management.levels.ingest import Ingest
 from havn.platform.management.levels.measuring import Measuring, scope
 from havn.platform.management.levels.rendering import as_csv, as_page
 from havn.platform.management.levels.reporting import Reporting
+from havn.platform.management.levels.senders import Senders
 from havn.platform.management.levels.store.agreements import AgreementStore, Author
 from havn.platform.management.levels.store.counts import Filter
+from havn.platform.management.levels.store.senders import SenderStore
 
 OrgAccess = Callable[[Request, str], Awaitable[Author]]
 """Who calls, if what is the org's is theirs to read and change; else a `Problem`."""
 Ingress = Callable[[Request], Awaitable[None]]
-"""Lets an ingress's sender pass; else raises a `Problem`."""
+"""Lets the sender of the platform's own ingress pass; else raises a `Problem`."""
 
 _BYS = ("app", "version", "subscription")
 _BATCH_LIMIT = 8 * MiB
@@ -44,6 +55,8 @@ class LevelsApi:
         store: AgreementStore,
         measuring: Measuring,
         reporting: Reporting,
+        senders: Senders,
+        sender_store: SenderStore,
         org_access: OrgAccess,
         ingress: Ingress,
         clock: Clock,
@@ -53,6 +66,8 @@ class LevelsApi:
         self._store = store
         self._measuring = measuring
         self._reporting = reporting
+        self._senders = senders
+        self._sender_store = sender_store
         self._may = org_access
         self._ingress = ingress
         self._clock = clock
@@ -70,14 +85,21 @@ class LevelsApi:
             Route(f"{at}/maintenance/{{org}}", self.maintenance),
             Route(f"{at}/maintenance/{{org}}", self.declare, methods=["POST"]),
             Route(f"{at}/maintenance/{{org}}/{{id}}", self.cancel, methods=["DELETE"]),
+            Route(f"{at}/senders/{{org}}", self.senders),
+            Route(f"{at}/senders/{{org}}/{{name}}", self.make_sender, methods=["PUT"]),
+            Route(f"{at}/senders/{{org}}/{{name}}", self.remove_sender, methods=["DELETE"]),
             Route(f"{at}/reports/{{org}}/{{month}}", self.report),
         ]
 
     async def take(self, request: Request) -> Response:
         """A batch of an ingress."""
-        await self._ingress(request)
+        org: str | None = None
+        if (token := request.headers.get(SENDER_HEADER)) is not None:
+            org = await self._senders.org_of(token)
+        else:
+            await self._ingress(request)
         batch = await read_json(request, Batch, limit=_BATCH_LIMIT)
-        return json_response(Accepted(new=await self._ingest.take(batch)))
+        return json_response(Accepted(new=await self._ingest.take(batch, org)))
 
     async def figures(self, request: Request) -> Response:
         """Figures of a month: `org`, and any of `app`, `version`, `subscription`, `api`, `plan`, `agreement`, `by`."""
@@ -154,6 +176,27 @@ class LevelsApi:
         org = _code(request.path_params["org"])
         author = await self._may(request, org)
         return json_response(await self._agreements.cancel(org, request.path_params["id"], author))
+
+    async def senders(self, request: Request) -> Response:
+        """The org's senders."""
+        org = _code(request.path_params["org"])
+        await self._may(request, org)
+        return json_response(RecordSenders(senders=tuple(await self._sender_store.all(org))))
+
+    async def make_sender(self, request: Request) -> Response:
+        """Make a sender, or change its secret; the answer alone shows it."""
+        org, name = _code(request.path_params["org"]), _code(request.path_params["name"])
+        author = await self._may(request, org)
+        made = await self._senders.make(org, name, author)
+        return json_response(made, headers={"cache-control": "no-store"})
+
+    async def remove_sender(self, request: Request) -> Response:
+        """Take a sender away."""
+        org, name = _code(request.path_params["org"]), _code(request.path_params["name"])
+        author = await self._may(request, org)
+        if not await self._sender_store.remove(org, name, author, self._clock()):
+            raise Problem(404, "There is no such sender.", code="unknown_sender")
+        return Response(status_code=204)
 
     async def report(self, request: Request) -> Response:
         """A month's report: `2026-03.json`, `2026-03.csv`, `2026-03.html`, or `2026-03` as the client accepts."""

@@ -22,9 +22,14 @@ class Ingest:
         self._store = store
         self._clock = clock
 
-    async def take(self, batch: Batch) -> bool:
-        """Count `batch`; False when it was counted before. 400 for counts of times that cannot be."""
+    async def take(self, batch: Batch, org: str | None = None) -> bool:
+        """Count `batch`; False when it was counted before. 400 for counts of times that cannot be.
+
+        With `org`, 403 unless all of it is that owner's.
+        """
         now = self._clock()
+        if org is not None and any(each.org != org for each in batch.counts):
+            raise Problem(403, "This sender may send counts of its own org only.", code="not_your_org")
         if not batch.counts:
             return True
         moments = [periods.moment(each.minute) for each in batch.counts]
@@ -34,7 +39,8 @@ class Ingest:
         if first < periods.midnight(periods.forgotten_before(now)):
             raise Problem(400, "The batch has counts of a time that is forgotten.", code="forgotten_counts")
         return await self._store.take(
-            batch.id,
+            # No owner's batch can stand in another's way by its name.
+            f"{org or ''}/{batch.id}",
             batch.source,
             now,
             orgs={each.org for each in batch.counts},

@@ -27,8 +27,10 @@ from havn.platform.management.levels.api import LevelsApi
 from havn.platform.management.levels.ingest import Ingest
 from havn.platform.management.levels.measuring import Measuring
 from havn.platform.management.levels.reporting import Reporting
+from havn.platform.management.levels.senders import Senders
 from havn.platform.management.levels.store.agreements import DELIVERY, AgreementStore, Author
 from havn.platform.management.levels.store.counts import BATCHES_KEPT, CountStore
+from havn.platform.management.levels.store.senders import SenderStore
 
 _LOOK_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
@@ -98,6 +100,8 @@ class Levels:
             store=store,
             measuring=measuring,
             reporting=Reporting(store, measuring, clock),
+            senders=Senders(SenderStore(database), clock),
+            sender_store=SenderStore(database),
             org_access=questions.owner,
             ingress=questions.ingress,
             clock=clock,
