@@ -126,5 +126,14 @@ async def test_an_old_version_is_deprecated_with_its_successor(management: Any) 
         found = (await owner.get(f"{BASE}/catalogue/{API}")).json()["api"]
         assert (found["state"], found["deprecated"], found["sunset"]) == ("deprecated", "2026-11-21T12:00:00Z", end)
         assert found["successor"] == "ttd.permit.cases.v2"
+        plan = {"name": "basic", "title": {"nb": "Basis"}, "approval": "auto"}
+        assert (await owner.put(f"{BASE}/apis/{API}/plans/basic", json=plan)).status_code == 200
+        assert (await owner.get(f"{BASE}/catalogue/{API}")).json()["plans"] == []
+    async with await management.consumer() as consumer:
+        made = {"name": "Fagsystem", "owner": management.number("LYSENDE FURU AS")}
+        application = (await consumer.post(f"{BASE}/applications", json=made)).json()["id"]
+        asked = await consumer.post(f"{BASE}/subscriptions", json={"application": application, "plan": BASIC})
+        assert asked.json()["code"] == "plan_closed"
+    async with await management.owner() as owner:
         early = await owner.post(f"{BASE}/apis/{API}/deprecate", json={"sunset": "2020-01-01T00:00:00Z"})
         assert early.status_code == 400

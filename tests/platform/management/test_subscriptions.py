@@ -41,6 +41,9 @@ async def test_a_plan_is_asked_for_and_the_owner_approves_or_says_why_not(publis
         assert (await owner.post(f"{path}/approve", json={})).status_code == 409
         told = (await consumer.get(f"{BASE}/history", params={"consumer": asked["owner"]})).json()
         assert [entry["action"] for entry in told] == ["approve", "ask", "reject", "ask", "register"]
+        assert [bool(entry["who"]) for entry in told] == [False, True, False, True, True]
+        seen = (await owner.get(f"{BASE}/history", params={"org": "ttd"})).json()
+        assert [(each["action"], bool(each["address"])) for each in seen][:2] == [("approve", True), ("ask", False)]
         assert (told[0]["before"]["state"], told[0]["after"]["state"]) == ("pending", "active")
 
 

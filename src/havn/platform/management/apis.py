@@ -201,9 +201,11 @@ def newest_first(found: Sequence[Api]) -> list[Api]:
     return sorted(found, key=lambda api: (api.org, api.app, api.name, _rank(api.version)))
 
 
-def is_over(api: Api, now: datetime) -> bool:
-    """Whether the Api has come to its end."""
-    return api.state == "retired" or (api.sunset is not None and api.sunset <= now)
+def is_being_left(api: Api, now: datetime) -> bool:
+    """Whether nobody new should begin with the Api: it is deprecated by now, or retired."""
+    return api.state == "retired" or (
+        api.state == "deprecated" and api.deprecated is not None and api.deprecated <= now
+    )
 
 
 def _rank(version: str) -> tuple[tuple[int, str], ...]:

@@ -77,7 +77,7 @@ async def build(
         questions=Questions(mandates, callers.components),
         outbound=outbound,
     )
-    catalogue = Catalogue(database, owners, scheme=settings.scheme, domain=settings.domain)
+    catalogue = Catalogue(database, owners, clock, scheme=settings.scheme, domain=settings.domain)
     apps = HttpClient("", name="The app", timeout=5, transport=transport)
     site = pages.build(
         settings,

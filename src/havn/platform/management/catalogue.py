@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from havn.contracts.management import PLATFORM, Api, CatalogueApi
+from havn.kit.clock import Clock
+from havn.platform.management.apis import is_being_left
 from havn.platform.management.owners import Owners
 from havn.platform.management.store import Database, apis
 
@@ -12,8 +14,9 @@ _LONGEST_SEARCH = 100
 class Catalogue:
     """Reads what is published; `scheme` and `domain` make the addresses."""
 
-    def __init__(self, database: Database, owners: Owners, *, scheme: str, domain: str) -> None:
+    def __init__(self, database: Database, owners: Owners, clock: Clock, *, scheme: str, domain: str) -> None:
         self._db = database
+        self._clock = clock
         self._owners = owners
         self._scheme = scheme
         self._domain = domain
@@ -25,7 +28,7 @@ class Catalogue:
             CatalogueApi(
                 api=api,
                 org_name=self._owners.name(api.org),
-                plans=tuple(plans),
+                plans=() if is_being_left(api, self._clock()) else tuple(plans),
                 url=self.address(api),
                 openapi=self.openapi(api) or "",
             )
@@ -43,7 +46,7 @@ class Catalogue:
         return CatalogueApi(
             api=api,
             org_name=self._owners.name(api.org),
-            plans=plans if api.state != "retired" else (),
+            plans=() if is_being_left(api, self._clock()) else plans,
             url=self.address(api),
             openapi=self.openapi(api) or "",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from havn.contracts.management import (
     Api,
     Application,
@@ -59,9 +61,9 @@ class Desk:
         """An organisation's applications, by name."""
         return await application_rows.owned_by(self._db, owner)
 
-    async def subscriptions_of(self, owner: str) -> list[Subscription]:
-        """An organisation's subscriptions, newest first."""
-        return await subscription_rows.of_owner(self._db, owner, self._clock())
+    async def subscriptions_of(self, *owners: str) -> list[Subscription]:
+        """Organisations' subscriptions, newest first."""
+        return await subscription_rows.of_owners(self._db, owners, self._clock())
 
     async def subscriptions_to(self, org: str | None) -> list[Subscription]:
         """Everybody's subscriptions to an owner's Apis (or to all), newest first."""
@@ -71,5 +73,26 @@ class Desk:
     async def history(
         self, *, org: str | None, consumer: str | None, object_: str | None, before: int | None
     ) -> list[HistoryEntry]:
-        """Changes, newest first, a hundred at a time."""
-        return await history_rows.listed(self._db, org=org, consumer=consumer, object_=object_, before=before)
+        """Changes, newest first, a hundred at a time.
+
+        An owner (`org`) and a consumer see each other's acts, but not who of the other's people did them from where.
+        """
+        found = await history_rows.listed(self._db, org=org, consumer=consumer, object_=object_, before=before)
+        if org is not None:
+            return [each if _is_owners(each) else _veiled(each) for each in found]
+        if consumer is not None:
+            return [each if _is_consumers(each) else _veiled(each) for each in found]
+        return found
+
+
+def _is_consumers(entry: HistoryEntry) -> bool:
+    return entry.action in ("register", "ask") or entry.object.startswith("key/")
+
+
+def _is_owners(entry: HistoryEntry) -> bool:
+    # A revoked subscription may be either's doing: then neither is shown who.
+    return not _is_consumers(entry) and entry.action != "revoke"
+
+
+def _veiled(entry: HistoryEntry) -> HistoryEntry:
+    return msgspec.structs.replace(entry, who="", address="")

@@ -22,6 +22,7 @@ from havn.contracts.management import (
 )
 from havn.kit.problem import Problem
 from havn.platform.management.actors import Actor
+from havn.platform.management.apis import is_being_left
 from havn.platform.management.recording import Recorder
 from havn.platform.management.store import Database, UniqueViolation, apis, applications, subscriptions
 
@@ -86,7 +87,7 @@ class Subscriptions:
                 api = await apis.find(connection, plan.api) if plan is not None else None
                 if plan is None or api is None or api.state == "draft":
                     raise Problem(404, "There is no such plan.", code="unknown_plan")
-                if plan.state != "open" or api.state == "retired":
+                if plan.state != "open" or is_being_left(api, now):
                     raise Problem(409, "This plan can no longer be asked for.", code="plan_closed")
                 if api.access != "key":
                     raise Problem(409, "This Api is open to all: no plan is needed.", code="no_plan_needed")

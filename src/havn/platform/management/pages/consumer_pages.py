@@ -19,7 +19,7 @@ from havn.contracts.management import (
     SubscriptionChange,
 )
 from havn.kit.problem import Problem
-from havn.platform.management.actors import Actor, Represented
+from havn.platform.management.actors import Actor
 from havn.platform.management.keys import LIVE_KEYS
 from havn.platform.management.pages.visit import Visit
 
@@ -66,12 +66,10 @@ async def mine(request: Request) -> Response:
     """GET /mine: the organisations one speaks for, their systems and what these have."""
     visit = Visit(request)
     actor = visit.require_actor()
-    groups: list[tuple[Represented, Sequence[Subscription]]] = []
     organisations = await visit.desk.mandates.represented(actor)
-    for each in organisations:
-        subscriptions = await visit.desk.subscriptions_of(each.number)
-        if subscriptions:
-            groups.append((each, subscriptions))
+    found = await visit.desk.subscriptions_of(*(each.number for each in organisations))
+    of = {each.owner: [other for other in found if other.owner == each.owner] for each in found}
+    groups = [(each, of[each.number]) for each in organisations if each.number in of]
     titles = {api.id: api for api in await visit.desk.all_apis()}
     return visit.page("mine.html", visit.word("mine"), groups=groups, apis=titles, any_organisation=bool(organisations))
 

@@ -58,9 +58,9 @@ async def change(queries: Queries, id_: str, state: SubscriptionState, reason: s
     )
 
 
-async def of_owner(queries: Queries, owner: str, now: datetime) -> list[Subscription]:
-    """A consumer's subscriptions, newest first."""
-    rows = await queries.fetch(f"{_SELECT} where a.owner = $2 order by s.id desc", now, owner)
+async def of_owners(queries: Queries, owners: Sequence[str], now: datetime) -> list[Subscription]:
+    """Consumers' subscriptions, newest first."""
+    rows = await queries.fetch(f"{_SELECT} where a.owner = any($2) order by s.id desc", now, list(owners))
     return [subscription(row) for row in rows]
 
 
