@@ -1,0 +1,318 @@
+"""Orgs, environments and clusters as rows: what is refused, what is kept sealed, and a cluster that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyrage
+import pytest
+
+from havn.clusters.kubernetes.credentials import Credentials
+from havn.clusters.port import ClusterError
+from havn.contracts.estate import ClusterRequest, EnvironmentRequest
+from havn.deploy.environments import Environment, FixedEnvironments
+from havn.deploy.estate.clusters import Tools, merged
+from havn.deploy.estate.model import Author, ClusterRow, EnvironmentRow, cluster_place, dns_records
+from havn.deploy.estate.store import EstateStore
+from havn.deploy.estate.tools import NoImages
+from havn.deploy.estate.wiring import Estate
+from havn.deploy.sealing import FileIdentities, Sealer
+from havn.deploy.store import Store, Target, Wanted
+from havn.kit import db
+from havn.kit.problem import Problem
+from havn.local.environment import free_port, new_key
+
+BODY = {"type": "test", "domain": "tt02.example.no"}
+
+
+@pytest.fixture
+async def admin(plane):
+    client = plane.client(await plane.admin())
+    await client.put_org("ttd", "Testdepartementet")
+    await client.put_environment("tt02", EnvironmentRequest(type="test", domain="tt02.example.no"))
+    return client
+
+
+def request(**more: Any) -> ClusterRequest:
+    return ClusterRequest(
+        **{"org": "ttd", "environment": "tt02", "server": "https://127.0.0.1:1", "token": "t", **more}
+    )
+
+
+async def test_an_environment_is_shown_without_its_key_and_keeps_it_when_other_facts_change(plane, admin):
+    key = new_key()
+    asked = EnvironmentRequest(type="test", domain="tt02.example.no", deploy_key=key)
+    assert "deploy_key" not in repr(asked)
+    assert (await admin.put_environment("tt02", asked)).has_key
+    changed = EnvironmentRequest(type="test", domain="tt02.example.no", approval="another")
+    assert (await admin.put_environment("tt02", changed)).has_key
+    secret = msgspec.json.decode(key)["d"]
+    assert secret not in (await plane.call("GET", "/environments/tt02", await plane.admin())).text
+    [listed] = await admin.environments()
+    assert (listed.name, listed.approval) == ("tt02", "another")
+    connection = await db.connect(plane.url)
+    for table in ("environment", "audit"):
+        for row in await connection.fetch(f"select t::text as line from deploy.{table} t"):
+            assert secret not in row["line"]
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "says"),
+    [
+        ("TT02", BODY, "An environment's name"),
+        ("tt02", {**BODY, "domain": "http://x"}, "The domain is a host name"),
+        ("tt02", {**BODY, "platformUrl": "file:///etc"}, "The platform's address"),
+        ("tt02", {**BODY, "settings": {"a b": "c"}}, "Settings are environment variables"),
+        ("tt02", {**BODY, "deployKey": "secret"}, "private P-256 key"),
+        ("tt02", {**BODY, "type": "prod"}, "not valid"),
+        ("tt02", {**BODY, "approval": "boss"}, "not valid"),
+    ],
+)
+async def test_an_environment_that_cannot_be_is_refused_in_a_sentence(plane, name, body, says):
+    answer = await plane.call("PUT", f"/environments/{name}", await plane.admin(), body)
+    assert answer.status_code == 400
+    assert says in answer.json()["detail"]
+
+
+async def test_an_org_and_its_keys(plane, admin):
+    from havn.deploy.release.signing import SigningKey
+
+    public = SigningKey(SigningKey.generate()).public()
+    await admin.add_key("ttd", public)
+    await admin.add_key("ttd", public)
+    [org] = await admin.orgs()
+    assert (org.org, org.name, len(org.keys)) == ("ttd", "Testdepartementet", 1)
+    for key, status in (("not a key", 400), (public.replace("M", "N", 1), 400)):
+        with pytest.raises(Problem) as problem:
+            await admin.add_key("ttd", key)
+        assert problem.value.status == status
+    with pytest.raises(Problem) as problem:
+        await admin.add_key("nav", public)
+    assert problem.value.code == "unknown_org"
+    await admin.remove_key("ttd", org.keys[0].fingerprint)
+    assert (await admin.orgs())[0].keys == []
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "says"),
+    [
+        ({"org": "nav"}, 404, "no org nav"),
+        ({"environment": "tt03"}, 404, "no environment tt03"),
+        ({}, 400, "cannot be reached"),
+        ({"server": "http://127.0.0.1:1"}, 400, "must be https"),
+        ({"server": "https://user@127.0.0.1"}, 400, "must be https"),
+        ({"token": None}, 400, "with a token, or with a client certificate"),
+        ({"token": None, "certificate": "x"}, 400, "belong together"),
+        ({"token": "a\nb"}, 400, "characters that no token has"),
+        ({"authority": "x"}, 400, "not a PEM certificate"),
+        ({"namespace": "../kube-system"}, 400, "not one"),
+        ({"ingress": "x y"}, 400, "not one"),
+    ],
+)
+async def test_a_cluster_that_cannot_be_used_is_refused_in_a_sentence_and_not_stored(plane, admin, more, status, says):
+    with pytest.raises(Problem) as problem:
+        await admin.add_cluster(request(**more))
+    assert problem.value.status == status
+    assert says in str(problem.value.detail)
+    assert "\n" not in str(problem.value.detail)
+    assert await admin.clusters() == []
+
+
+def test_the_records_that_are_wanted():
+    assert [(r.name, r.type, r.value) for r in dns_records("ttd", "x.no:8000", "203.0.113.7")] == [
+        ("ttd.apps.x.no.", "A", "203.0.113.7")
+    ]
+    assert dns_records("ttd", "x.no", "2001:db8::1")[0].type == "AAAA"
+    assert dns_records("ttd", "x.no", "lb.example.net")[0].value == "lb.example.net."
+    assert dns_records("ttd", "x.no", "") == []
+
+
+def test_values_are_laid_over_each_other():
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"d": [1]}) == {"a": {"b": 1, "c": 3}, "d": [1]}
+    assert merged({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
+
+
+class Silence:
+    """An address that takes connections and never says a word."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.heard = asyncio.Event()
+
+    async def listen(self) -> asyncio.Server:
+        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.asked += 1
+            self.heard.set()
+            with contextlib.suppress(ConnectionError):
+                await reader.read(-1)
+            writer.close()
+
+        return await asyncio.start_server(hold, "127.0.0.1", 0)
+
+
+@pytest.fixture
+async def estate(make_database, tmp_path: Path) -> AsyncIterator[tuple[Estate, Sealer, str, Path]]:
+    identity = tmp_path / "identity"
+    identity.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    url = await make_database("deploy")
+    identities = FileIdentities(identity)
+    tools = Tools(helm=None, charts=tmp_path, images=lambda address: NoImages(), run=tmp_path / "run")
+    made = Estate(await EstateStore.open(url), identities=identities, tools=tools, clock=lambda: datetime.now(UTC))
+    yield made, Sealer(identities), url, identity
+    await made.close()
+    assert not (tmp_path / "run").exists()
+
+
+async def stored(estate: Estate, sealer: Sealer, org: str, server: str, environment: str = "tt02") -> None:
+    """A cluster that is ready, as its rows say."""
+    author = Author("test", "", datetime.now(UTC))
+    store = estate.store
+    await store.put_org(org, org, author)
+    await store.put_environment(
+        EnvironmentRow(
+            name=environment, type="test", scheme="https", domain="tt02.example.no", platform_url="", approval="none",
+            settings={}, app_values={}, registry="", deploy_key=None, version=0, changed=author.now,
+        ),
+        author,
+    )  # fmt: skip
+    text = msgspec.json.encode(Credentials(server=server, token="planted-5f2a")).decode()
+    row = ClusterRow(
+        org=org, environment=environment, server=server, namespace="default",
+        credentials=sealer.seal(cluster_place(org, environment), text), ingress="", front=False, app_values={},
+        base_values={}, status="bootstrapping", reason=None, version=0, added=author.now, added_by="test",
+    )  # fmt: skip
+    await store.add_cluster(row, author, f"{environment}/{org}/-bootstrap")
+    found = await store.cluster(org, environment)
+    assert found is not None
+    await store.set_cluster(org, environment, found.version, "ready")
+
+
+async def test_a_cluster_is_connected_to_once_and_anew_when_its_row_changes(estate):
+    made, sealer, _, _ = estate
+    with pytest.raises(ClusterError, match="ttd has no cluster in tt02: add it"):
+        await made.clusters.find("ttd", "tt02")
+    await stored(made, sealer, "ttd", "https://127.0.0.1:1")
+    first = await made.clusters.find("ttd", "tt02")
+    assert await made.clusters.find("ttd", "tt02") is first
+    await stored(made, sealer, "ttd", "https://127.0.0.1:2")
+    second = await made.clusters.find("ttd", "tt02")
+    assert second is not first
+    config = json.loads(second.kube.kubeconfig.read_text())
+    assert config["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:2"
+    assert second.kube.kubeconfig.stat().st_mode & 0o077 == 0
+    await made.store.remove_cluster("ttd", "tt02", Author("test", "", datetime.now(UTC)))
+    await made.clusters.forget("ttd", "tt02")
+    assert not second.kube.kubeconfig.exists()
+    assert not first.kube.kubeconfig.exists()
+    with pytest.raises(ClusterError, match="no cluster"):
+        await made.clusters.find("ttd", "tt02")
+
+
+async def test_a_cluster_that_is_not_ready_says_so(estate):
+    made, sealer, _, _ = estate
+    await stored(made, sealer, "ttd", "https://127.0.0.1:1")
+    row = await made.store.cluster("ttd", "tt02")
+    await made.store.set_cluster("ttd", "tt02", row.version, "failed", reason="Helm is away.")
+    with pytest.raises(ClusterError, match=r"could not be set up: Helm is away\."):
+        await made.clusters.find("ttd", "tt02")
+    # A job that comes late with the outcome of an older version changes nothing.
+    await made.store.set_cluster("ttd", "tt02", row.version, "ready")
+    assert (await made.store.cluster("ttd", "tt02")).status == "failed"
+
+
+async def test_credentials_are_sealed_and_move_to_another_identity(estate):
+    made, sealer, url, identity = estate
+    await stored(made, sealer, "ttd", "https://127.0.0.1:1")
+    key = await made.keyring.access_key("tt02", "ttd", "first", 7)
+    assert await made.keyring.access_key("tt02", "ttd", "first", 7) == key
+    connection = await db.connect(url)
+    for table in ("cluster", "app_key", "audit"):
+        for row in await connection.fetch(f"select t::text as line from deploy.{table} t"):
+            assert b"planted-5f2a".hex() not in row["line"]
+            assert "planted-5f2a" not in row["line"]
+            assert msgspec.json.decode(key)["d"] not in row["line"]
+    await connection.close()
+    before = identity.read_text()
+    identity.write_text(f"{pyrage.x25519.Identity.generate()}\n{before}")
+    assert await made.seal_anew() == 2
+    assert await made.seal_anew() == 0
+    # What the old one sealed is no longer needed.
+    identity.write_text(identity.read_text().splitlines()[0] + "\n")
+    assert await made.keyring.access_key("tt02", "ttd", "first", 7) == key
+    row = await made.store.cluster("ttd", "tt02")
+    assert made.clusters.open(row).token == "planted-5f2a"
+    # Moved to another org's row, it cannot be opened.
+    with pytest.raises(ClusterError, match="another place"):
+        made.clusters.open(msgspec.structs.replace(row, org="nav"))
+    assert await made.keyring.forget("tt02", "ttd", "first", 7) == msgspec.json.decode(key)["kid"]
+    assert await made.keyring.forget("tt02", "ttd", "first", 7) is None
+
+
+class NoPublisher:
+    """Nothing is published before a change of scale, and nothing can be put back."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise Problem(500, "There is no platform here.")
+
+        return refuse
+
+
+async def test_an_api_server_that_hangs_delays_only_its_own_apps(estate, tmp_path):
+    from havn.deploy.access import TokenFileAccess
+    from havn.deploy.app import build
+    from havn.deploy.registry.layout import LayoutRegistry
+
+    made, sealer, url, identity = estate
+    silence = Silence()
+    server = await silence.listen()
+    await stored(made, sealer, "away", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    await stored(made, sealer, "near", f"https://127.0.0.1:{free_port()}")
+    connection = await db.connect(url)
+    targets = [Target("tt02", "away", f"app{number}") for number in range(40)] + [Target("tt02", "near", "app")]
+    store = await Store.open(url)
+    asked = {}
+    for target in targets:
+        wanted = Wanted(target=target, kind="scale", release="sha256:" + "0" * 64, replicas=2, who="x", address="")
+        asked[target] = (await store.request(wanted, datetime.now(UTC))).id
+        await connection.execute(
+            "insert into deploy.desired (environment, org, app, revision, release, replicas, rollout)"
+            " values ('tt02', $1, $2, 1, $3, 1, $4)",
+            target.org, target.app, wanted.release, asked[target],
+        )  # fmt: skip
+    environment = Environment(
+        name="tt02", type="test", scheme="https", domain="tt02.example.no", publisher=NoPublisher(), settings={},
+    )  # type: ignore[arg-type]  # fmt: skip
+    app, _ = await build(
+        url,
+        environments=FixedEnvironments(environment),
+        clusters=made.clusters,
+        registry=LayoutRegistry(tmp_path / "registry"),
+        keyring=made.keyring,
+        releases=tmp_path / "releases",
+        access=TokenFileAccess("x" * 40, "owner"),
+        identities=FileIdentities(identity),
+    )
+    try:
+        async with app.router.lifespan_context(app), asyncio.timeout(40):
+            await silence.heard.wait()
+            while (near := await store.deployment(asked[targets[-1]])).finished is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            assert near.status == "failed"
+            assert "cannot be reached" in near.reason
+            waiting = [await store.deployment(asked[target]) for target in targets[:-1]]
+            assert sum(each.finished is None for each in waiting) >= 30
+            assert sum(each.status == "running" for each in waiting) <= 4
+    finally:
+        await connection.close()
+        await store.close()
+        server.close()
+    assert silence.asked >= 1
