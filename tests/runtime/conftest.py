@@ -19,6 +19,7 @@ import msgspec
 import pyrage
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.appfolder import AppFolder, AppId
@@ -65,6 +66,9 @@ class Now:
         self.now += timedelta(**time)
 
 
+_NO_SUCH_API = PlainTextResponse("There is no such platform API.", 404)
+
+
 class Hosts:
     """One ASGI application for all hosts: platform, provider, and each owner's apps."""
 
@@ -89,7 +93,7 @@ class Hosts:
             fates = [fate(scope) for fate in self.lost]
             if "before" in fates:
                 raise httpx2.ConnectError("killed")
-            await self.apis[first](scope, receive, send)
+            await self.apis.get(first, _NO_SUCH_API)(scope, receive, send)
             if "after" in fates:
                 raise httpx2.ReadError("killed")
 

@@ -25,6 +25,8 @@ from havn.clients.storage import StorageClient
 from havn.guard.antiforgery import Antiforgery
 from havn.guard.callers import Callers
 from havn.guard.enforcement import Enforcement
+from havn.guard.metering.meter import Meter
+from havn.guard.metering.middleware import Metering
 from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock, system_clock
@@ -99,6 +101,8 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
     enforcement = Enforcement(AuthorizationClient(connections[5]), signer, clock=clock)
     callers = Callers(connections[3], scheme=settings.scheme, domain=settings.domain, clock=clock, org=settings.org)
 
+    meter = Meter.over(http, signer, org=settings.org, app=settings.app)
+
     to_proxy = PlatformTokenSigner(
         issuer=settings.org, app=settings.app, audience="egress", key=settings.platform_access_key, clock=clock
     )
@@ -132,6 +136,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
                 stack.push_async_callback(connection.close)
             await stack.enter_async_context(callers.following())
             await stack.enter_async_context(enforcement.running())
+            await stack.enter_async_context(meter.running())
             if settings.dev:
                 stop = asyncio.Event()
                 watching = asyncio.create_task(reloader.watch(context.folder.root, stop))
@@ -145,6 +150,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
         middleware=[
             Middleware(Edge, org=settings.org, name=settings.app, release=settings.release),
             Middleware(Authentication, verifier=callers.users),
+            Middleware(Metering, meter=meter, components=callers.components, trusted=("platform", settings.org)),
         ],
     )
     app.state.context = context

@@ -14,6 +14,7 @@ from havn.guard.metering.consumers import Consumer, Consumers
 from havn.guard.metering.following import Following
 from havn.guard.metering.portions import Portions
 from havn.guard.platform_token import PlatformTokenSigner
+from havn.kit.http import HttpClient
 
 
 class Management:
@@ -51,6 +52,11 @@ class Management:
         return self._stream.changes(self._credentials())
 
 
+CALL_SECONDS = 2.0
+"""Requests wait for these calls."""
+STREAM_SECONDS = 35.0
+
+
 class Meter:
     """What the middleware works with; keep `running()` open while serving."""
 
@@ -65,10 +71,25 @@ class Meter:
         self.portions = Portions(management, monotonic=monotonic, tick_seconds=tick_seconds)
         self.consumers = Consumers(management, self.following, self.portions, monotonic=monotonic)
 
+        self._connections: list[HttpClient] = []
+
+    @classmethod
+    def over(
+        cls, http: Callable[[str, float], HttpClient], signer: PlatformTokenSigner, *, org: str, app: str
+    ) -> Meter:
+        """For the Apis of `org`'s `app`; `http(name, seconds)` makes a client of the platform with that patience."""
+        connections = [http("API management", seconds) for seconds in (CALL_SECONDS, STREAM_SECONDS)]
+        clients = [MeteringClient(connection) for connection in connections]
+        made = cls(Management(clients[0], clients[1], signer, org=org, app=app))
+        made._connections = connections
+        return made
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow changes and settle for as long as the block lasts; at its end everything unspent is given back."""
         async with AsyncExitStack() as stack:
+            for connection in self._connections:
+                stack.push_async_callback(connection.close)
             await stack.enter_async_context(self.portions.running())
             await stack.enter_async_context(self.following.running())
             yield

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -197,6 +198,17 @@ class Metering:
                 return False
             raise
         return self._trusted is None or caller.org in self._trusted
+
+
+def metered(component: str, meter: Meter | None, components: PlatformTokenVerifier) -> list[Middleware]:
+    """The middleware of the platform API `component`, whose Apis lie below `/{component}`; none without a meter.
+
+    Every app works with the platform on its users' behalf, so an app of any org is let through uncounted.
+    """
+    if meter is None:
+        return []
+    unmanaged = ("/api/v1/health", "/api/v1/health/ready")
+    return [Middleware(Metering, meter=meter, components=components, prefix=f"/{component}", unmanaged=unmanaged)]
 
 
 def client_address(scope: Scope) -> str:

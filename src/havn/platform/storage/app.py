@@ -19,6 +19,8 @@ from havn.clients.register import RegisterClient
 from havn.contracts.register import PartyLookup
 from havn.guard.callers import Callers
 from havn.guard.enforcement import Enforcement
+from havn.guard.metering.meter import Meter
+from havn.guard.metering.middleware import metered
 from havn.guard.middleware import Authentication
 from havn.guard.pep import Enforcer
 from havn.guard.platform_token import PlatformTokenSigner, PlatformTokenVerifier
@@ -71,6 +73,8 @@ class Ports(msgspec.Struct, frozen=True):
     clock: Clock = system_clock
     max_upload_bytes: int = 2000 * 1024 * 1024
     enforce_locks: bool = True
+    meter: Meter | None = None
+    """Enforces the Apis that storage offers to consumers; without one they are open to all whom access control lets."""
 
 
 async def build(settings: Settings, *, clock: Clock = system_clock, transport: Any = None) -> Starlette:
@@ -93,6 +97,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     callers = Callers(clients[0], scheme=settings.scheme, domain=settings.domain, clock=clock)
     enforcement = Enforcement(AuthorizationClient(clients[1]), signer, clock=clock)
     register = RegisterClient(clients[2])
+    meter = Meter.over(http, signer, org="platform", app="storage")
 
     async def find_party(kind: str, number: str) -> int | None:
         who = PartyLookup(ssn=number) if kind == "person" else PartyLookup(org_no=number)
@@ -107,6 +112,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
                 stack.push_async_callback(client.close)
             await stack.enter_async_context(callers.following())
             await stack.enter_async_context(enforcement.running())
+            await stack.enter_async_context(meter.running())
             yield
 
     ports = Ports(
@@ -120,6 +126,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         clock=clock,
         max_upload_bytes=settings.storage_max_upload_bytes,
         enforce_locks=settings.storage_enforce_locks,
+        meter=meter,
     )
     return wire(ports, running=running())
 
@@ -171,5 +178,9 @@ def wire(ports: Ports, *, running: Any = None) -> Starlette:
         routes,
         name="storage",
         lifespan=lifespan,
-        middleware=[Middleware(RefuseNul), Middleware(Authentication, verifier=ports.users)],
+        middleware=[
+            Middleware(RefuseNul),
+            Middleware(Authentication, verifier=ports.users),
+            *metered("storage", ports.meter, ports.components),
+        ],
     )
