@@ -210,3 +210,4 @@ def write(folder: Path) -> None:
     multi = multi_request()
     (folder / "multi.json").write_text(json.dumps(multi))
     (folder / "multi-single.jsonl").write_text("\n".join(map(json.dumps, singles(multi))))
+    (folder / "multi-single.xmll").write_bytes(b"\n".join(map(as_xml, singles(multi))))

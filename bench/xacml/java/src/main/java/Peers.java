@@ -192,6 +192,24 @@ public final class Peers {
         ready,
         request -> pdp.evaluate(EvaluationCtxFactory.getFactory().getEvaluationCtx(request, config)));
     time("Balana", name, "xml", texts(folder, name, "xml"), pdp::evaluate);
+    if (name.equals("app")) {
+      List<AbstractRequestCtx> instances = new ArrayList<>();
+      for (String line : Files.readAllLines(folder.resolve("multi-single.xmll"))) {
+        instances.add(RequestCtxFactory.getFactory().getRequestCtx(line));
+      }
+      time(
+          "Balana",
+          name,
+          "multi",
+          List.of(instances),
+          all -> {
+            Object last = null;
+            for (AbstractRequestCtx one : all) {
+              last = pdp.evaluate(EvaluationCtxFactory.getFactory().getEvaluationCtx(one, config));
+            }
+            return last;
+          });
+    }
   }
 
   private static List<String> texts(Path folder, String name, String kind) throws Exception {
@@ -240,6 +258,10 @@ public final class Peers {
       taken[count++] = System.nanoTime() - start - clock;
     }
     Arrays.sort(taken, 0, count);
+    long sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += taken[i];
+    }
     System.out.println(
         new JSONObject()
             .put("engine", engine)
@@ -247,6 +269,7 @@ public final class Peers {
             .put("path", path)
             .put("p50", taken[count / 2] / 1000.0)
             .put("p99", taken[(int) (count * 0.99)] / 1000.0)
+            .put("mean", sum / (double) count / 1000.0)
             .put("calls", count));
   }
 }
