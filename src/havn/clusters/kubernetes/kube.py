@@ -168,8 +168,10 @@ class Kube:
             if status == 404:
                 raise Absent(str(error)) from None
             if status in (401, 403):
-                raise ClusterError(f"The cluster does not let us do that: {error}") from None
-            raise ClusterError(f"The cluster's API server answered: {error}") from None
+                raise ClusterError(f"The cluster does not let us do that: {_ended(error)}") from None
+            if status >= 500:
+                raise ClusterError(f"The cluster's API server answered with status {status}.") from None
+            raise ClusterError(f"The cluster's API server answered: {_ended(error)}") from None
         except kr8s.NotFoundError as error:
             raise Absent(str(error)) from None
         except (kr8s.APITimeoutError, httpx.HTTPError, OSError) as error:
@@ -180,6 +182,11 @@ class Kube:
             if self._api is not None:
                 raise
             raise ClusterError(f"The kubeconfig {self.kubeconfig.name} cannot be used: {error}.") from None
+
+
+def _ended(error: Exception) -> str:
+    """What it says, as the end of a sentence."""
+    return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
 def _decode(data: bytes, type_: type[T]) -> T:
