@@ -100,6 +100,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(name="planes")
+def _planes() -> Any:
+    """The module that makes control planes."""
+    return planes
+
+
 Edit = Callable[[Path], None]
 
 

@@ -31,6 +31,7 @@ from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.kit.serve import serve
 from havn.local import environment
 from havn.local.cluster import LocalClusters, Machine
 from havn.local.console import LocalReleases
@@ -104,8 +105,12 @@ async def plane(
     config: Config,
     reached: Callable[[int, str], None] = unheard,
     around: Callable[[Clusters], Clusters] = lambda clusters: clusters,
+    port: int | None = None,
 ) -> AsyncIterator[Plane]:
-    """A control plane with its clusters and their gateway; it sees the clusters as `around` gives them."""
+    """A control plane with its clusters and their gateway; it sees the clusters as `around` gives them.
+
+    It serves on a `port` when one is given.
+    """
     folder = Path(config.folder)
     for name in ("run", "logs"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -134,8 +139,15 @@ async def plane(
         reached=reached,
     )
     try:
-        async with app.router.lifespan_context(app):
+        if port is None:
+            async with app.router.lifespan_context(app):
+                yield Plane(app, store, clusters)
+        else:
+            stop = asyncio.Event()
+            serving = asyncio.create_task(serve(app, port=port, stop=stop))
             yield Plane(app, store, clusters)
+            stop.set()
+            await serving
     finally:
         await clusters.stop()
         await gateway.stop()
