@@ -92,7 +92,7 @@ async def build(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with callers.following(), metering.running():
+        async with callers.following(), levels.running(), metering.running():
             yield
         await apps.close()
         await http.close()
