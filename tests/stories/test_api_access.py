@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import urllib.parse
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -123,3 +126,26 @@ def test_the_catalogue_speaks_three_languages(offered, open_page, check_page):
         expect(page.get_by_text(said)).to_be_visible()
         assert page.locator("html").get_attribute("lang") == language
         check_page(page)
+
+
+def test_what_an_app_declares_is_published_and_rolled_back_with_it(offered, tmp_path):
+    folder = tmp_path / "app"
+    havn = Path(sys.executable).parent / "havn"
+    subprocess.run([havn, "new", "ttd/arkiv", "--into", folder], check=True, capture_output=True)
+    terms = folder / "deployment" / "api.yaml"
+    terms.parent.mkdir(exist_ok=True)
+    two = TERMS + TERMS.replace("apis:\n", "").replace("name: cases", "name: cases\n    version: v2").lstrip("\n")
+
+    def declared() -> dict[str, str]:
+        return {each["id"]: each["state"] for each in offered.havn("api", "list", "ttd") if each["app"] == "arkiv"}
+
+    terms.write_text(TERMS)
+    offered.havn("deploy", str(folder))
+    assert declared() == {"ttd.arkiv.cases.v1": "published"}
+    terms.write_text(two)
+    offered.havn("deploy", str(folder))
+    assert declared() == {"ttd.arkiv.cases.v1": "published", "ttd.arkiv.cases.v2": "published"}
+    offered.havn("rollback", "ttd/arkiv")
+    assert declared() == {"ttd.arkiv.cases.v1": "published"}
+    offered.havn("undeploy", "ttd/arkiv", "--yes")
+    assert declared() == {}
