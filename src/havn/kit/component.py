@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
@@ -42,6 +43,8 @@ class ProcessSettings(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     drain_seconds: float = 20.0
     """How long requests under way may go on when the process is told to stop."""
+    tls_dir: str | None = None
+    """Folder of `tls.crt` and `tls.key`: HTTPS is served with them, and nothing else."""
 
 
 async def enter(module: str, stack: AsyncExitStack, environ: Mapping[str, str] | None = None) -> Starlette:
@@ -184,7 +187,8 @@ async def _main(module: str, ready_path: str | None) -> None:
     told, stop = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    serving = asyncio.create_task(serve.serve(alone, host=own.host, port=own.port, stop=stop))
+    tls = None if own.tls_dir is None else Path(own.tls_dir)
+    serving = asyncio.create_task(serve.serve(alone, host=own.host, port=own.port, stop=stop, tls=tls))
     serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:
         building = asyncio.create_task(_build(alone, module, stack))
