@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from havn.clients.credentials import Credentials
@@ -302,3 +303,38 @@ class TestByApps:
     async def test_the_rights_it_may_give_are_listed(self, http, platform) -> None:
         response = await http.request("GET", self.path("delegationcheck"), headers=platform.app())
         assert {entry["action"]["value"] for entry in response.json()["data"]} >= {"read", "sign", "write"}
+
+
+async def test_one_is_told_which_rights_one_may_give_and_why_not(platform, http) -> None:
+    path = f"{BASE}/delegations/check?fromPartyId={BAKERY}&resource="
+
+    async def check(who: int) -> dict[tuple[str, str | None], str | None]:
+        response = await http.request("GET", f"{path}app_ttd_permit", headers=platform.user(who))
+        assert response.status_code == 200, response.text
+        found = {}
+        for right in response.json():
+            task = next((pair["value"] for pair in right["resource"] if pair["id"] == "urn:altinn:task"), None)
+            assert right["status"] == ("NotDelegable" if right["reason"] else "Delegable")
+            found[right["action"], task] = right["reason"]
+        return found
+
+    leader = await check(KARI)
+    assert leader["read", None] is leader["write", "Task_1"] is leader["sign", "Task_2"] is None
+    assert leader["complete", None] == "right-not-held"
+    assert set((await check(OLA)).values()) == {"right-not-held"}
+    for action, further in (("read", 1), ("instantiate", 0)):
+        grant = Grant(BAKERY, Receiver(user_id=1000 + OLA), PERMIT, action, further=further)
+        given = await http.request(
+            "POST", "/authorization/api/v1/delegations", content=msgspec.json.encode(grant),
+            headers={"content-type": "application/json", **platform.user(KARI)},
+        )  # fmt: skip
+        assert given.status_code == 201
+    board = await check(OLA)
+    assert board["read", None] is None
+    assert board["instantiate", None] == "not-administrator"
+    missing = await http.request(
+        "GET",
+        f"/authorization/api/v1/delegations/check?fromPartyId={BAKERY}&resource=none",
+        headers=platform.user(KARI),
+    )
+    assert missing.status_code == 404

@@ -159,7 +159,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             # Callers write the folder in either case.
             *rule_api.routes(f"{BASE}/Delegations", stamp),
             *rule_api.routes(f"{BASE}/delegations", stamp),
-            *DelegationApi(delegations).routes(BASE, stamp),
+            *DelegationApi(delegations, registry, administration).routes(BASE, stamp),
             *instance_api.routes(f"{BASE}/app", stamp),
             *instance_api.routes("/accessmanagement/api/v1/app", stamp),
             *RightsApi(decisions, administration, InstanceFinder(storage), components, clock=clock).routes(BASE),

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from havn.contracts.authorization import Grant
+from havn.contracts import authorization as contract
+from havn.contracts.authorization import AttributePair, Grant
+from havn.engines.app_policy.reading import rules
 from havn.guard.middleware import require_principal
 from havn.guard.principal import PORTAL_SCOPE, Kind, Principal
 from havn.kit.problem import Problem
 from havn.kit.web import json_response, read_json
 from havn.platform.authorization.delegations import Delegations
 from havn.platform.authorization.freshness import Stamp
+from havn.platform.authorization.policies import PolicyAdministration
+from havn.platform.authorization.registry import Registry
 
 _MINIMUM_LEVEL = 2
 READ_SCOPES = (PORTAL_SCOPE, "altinn:accessmanagement/enduser:delegation.read", "altinn:accessmanagement/delegations")
 WRITE_SCOPES = (PORTAL_SCOPE, "altinn:accessmanagement/enduser:delegation.write", "altinn:accessmanagement/delegations")
 
 
+class RightToGive(msgspec.Struct, rename="camel", frozen=True):
+    """Whether one may give a right away; `reason` says why not."""
+
+    resource: list[AttributePair]
+    action: str
+    status: Literal["Delegable", "NotDelegable"]
+    reason: str | None
+
+
 class DelegationApi:
     """Handlers; nothing but translation."""
 
-    def __init__(self, delegations: Delegations) -> None:
+    def __init__(self, delegations: Delegations, registry: Registry, administration: PolicyAdministration) -> None:
         self._delegations = delegations
+        self._registry = registry
+        self._administration = administration
 
     def routes(self, base: str, stamp: Stamp) -> list[Route]:
         """The route table, under `base`; `stamp` has writes tell their version."""
         return [
             Route(f"{base}/delegations", stamp(self.give), methods=["POST"]),
             Route(f"{base}/delegations", self.search, methods=["GET"]),
+            Route(f"{base}/delegations/check", self.check, methods=["GET"]),
             Route(f"{base}/delegations/{{id}}", self.one, methods=["GET"]),
             Route(f"{base}/delegations/{{id}}", stamp(self.revoke), methods=["DELETE"]),
         ]
@@ -51,6 +70,32 @@ class DelegationApi:
             ended=request.query_params.get("includeEnded", "").lower() == "true",
         )
         return json_response(found)
+
+    async def check(self, request: Request) -> Response:
+        """GET delegations/check?fromPartyId=&resource=: which rights to a resource one may give away, and why not."""
+        who = _person(request, READ_SCOPES)
+        party = _number(request, "fromPartyId")
+        if not party:
+            raise Problem(400, "fromPartyId is needed.", code="invalid_query")
+        _, document = await self._administration.document(
+            *await self._registry.address(request.query_params.get("resource", ""))
+        )
+        rights = list(
+            dict.fromkeys(
+                (tuple(AttributePair(pair.id, pair.value) for pair in grant.resource), grant.action.value)
+                for view in rules(document)
+                if view.permits
+                for grant in view.grants
+                if grant.action is not None and grant.resource
+            )
+        )[: contract.MAX_SUB_REQUESTS]
+        reasons = await self._delegations.may_give(who, party, rights) if rights else []
+        return json_response(
+            [
+                RightToGive(list(resource), action, "NotDelegable" if reason else "Delegable", reason)
+                for (resource, action), reason in zip(rights, reasons, strict=True)
+            ]
+        )
 
     async def one(self, request: Request) -> Response:
         """GET delegations/{id}."""

@@ -13,7 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from havn.contracts import authorization as contract
-from havn.contracts.authorization import AttributePair, Change, Delegation, Grant, SubjectFacts, SubjectRef
+from havn.contracts.authorization import AttributePair, Change, Delegation, Grant, Receiver, SubjectFacts, SubjectRef
 from havn.contracts.resources import app_of
 from havn.engines.app_policy.roles import KEY_ROLES, REGISTER_ROLES
 from havn.engines.xacml import Attribute, DecisionRequest, Request
@@ -120,6 +120,28 @@ class Delegations:
         self._announce(Change("facts", party_id=found.from_party_id))
         return ended
 
+    async def may_give(
+        self, who: Principal, party: int, rights: Sequence[tuple[Sequence[AttributePair], str]]
+    ) -> list[str | None]:
+        """For each right (resource, action) why `who` may not give it away for `party`; None where they may.
+
+        `right-not-held`: nobody gives away more than they have; `not-administrator`: they have it, but neither
+        administer the party's access nor were given it to pass on.
+        """
+        facts, now = await self._facts(who, party), self._clock()
+        to_pass_on = [held for held in await self._held(who, party, now) if held.further > 0 and held.valid_from <= now]
+        has = await self._permitted(who, party, [(resource, action, None) for resource, action in rights])
+        reasons: list[str | None] = []
+        for (resource, action), permitted in zip(rights, has, strict=True):
+            grant = Grant(party, Receiver(), list(resource), action)
+            if any(_covers(held, grant, "right") for held in to_pass_on):
+                reasons.append(None)
+            elif not permitted:
+                reasons.append("right-not-held")
+            else:
+                reasons.append(None if self._administering(facts) else "not-administrator")
+        return reasons
+
     async def one(self, id_: str, who: Principal) -> Delegation:
         """One delegation, to those it concerns; 404 to everybody else."""
         found = await self._get(id_)
@@ -210,21 +232,28 @@ class Delegations:
         if kind == "accessPackage":
             held = {pair.value for pair in facts.attributes if pair.id == contract.ACCESS_PACKAGE}
             return grant.access_package in held
-        pairs = [*with_app(grant.resource or []), AttributePair(contract.PARTY_ID, str(grant.from_party_id))]
-        if grant.instance_id is not None:
-            pairs.append(AttributePair(contract.INSTANCE_ID, grant.instance_id))
-        request = Request.of(
-            [
-                Attribute(category=contract.SUBJECT, id=contract.USER_ID, values=(str(giver.user_id),)),
-                Attribute(category=contract.ACTION, id=contract.ACTION_ID, values=(grant.action,)),
+        right = (grant.resource or [], grant.action or "", grant.instance_id)
+        return (await self._permitted(giver, grant.from_party_id, [right]))[0]
+
+    async def _permitted(
+        self, who: Principal, party: int, rights: Sequence[tuple[Sequence[AttributePair], str, str | None]]
+    ) -> list[bool]:
+        """Whether `who` has each right (resource, action, instance) of `party`; 503 when that cannot be told."""
+        requests = []
+        for resource, action, instance in rights:
+            pairs = [*with_app(resource), AttributePair(contract.PARTY_ID, str(party))]
+            if instance is not None:
+                pairs.append(AttributePair(contract.INSTANCE_ID, instance))
+            attributes = [
+                Attribute(category=contract.SUBJECT, id=contract.USER_ID, values=(str(who.user_id),)),
+                Attribute(category=contract.ACTION, id=contract.ACTION_ID, values=(action,)),
                 *(Attribute(category=contract.RESOURCE, id=pair.id, values=(pair.value,)) for pair in pairs),
-            ],
-            now=self._clock(),
-        )
-        answer = await self._decisions.decide(DecisionRequest(requests=(request,)))
+            ]
+            requests.append(Request.of(attributes, now=self._clock()))
+        answer = await self._decisions.decide(DecisionRequest(requests=tuple(requests)))
         if answer.fault:
             raise Problem(503, "Your own rights cannot be checked just now.", code="authorization_unavailable")
-        return answer.results[0].permitted
+        return [result.permitted for result in answer.results]
 
     async def _held(self, who: Principal, party: int, now: datetime) -> list[Delegation]:
         to_parties: Sequence[int] = [who.party_id] if who.party_id is not None else []
