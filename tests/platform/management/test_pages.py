@@ -131,6 +131,16 @@ async def test_the_owners_manager_answers_those_who_ask(management: Any, person:
     assert "Suspended" in (await person.get("/offered/fjord.permit.cases.v1")).text
 
 
+async def test_the_owners_manager_reads_its_service_levels_and_nobody_elses(management: Any, person: Person) -> None:
+    page = await person.sign_in("Glad Ødegård-Bråten Åsmo", "/levels/fjord/2026-11")
+    assert "Service levels: fjord, 2026-11" in page.text
+    assert "Service levels of fjord in 2026-11" in (await person.get("/offered")).text
+    figures = "/management/api/v1/levels/figures?month=2026-11&org="
+    assert (await person.get(f"{figures}fjord")).json()["figures"][0]["counts"]["valid"] == 0
+    assert (await person.get(f"{figures}ttd")).status_code == 403
+    assert (await person.get("/levels/ttd/2026-11")).status_code == 403
+
+
 async def test_nobody_acts_for_an_organisation_without_a_role_there(published: Any, person: Person) -> None:
     form = await person.sign_in("Stille Bekk", f"/ask?plan={API}:trial")
     assert "You cannot act for any organisation here" in form.text

@@ -88,6 +88,7 @@ async def build(
         signer=signer,
         verifier=callers.accepting(AudienceRule.only(settings.origin)),
         clock=clock,
+        more=levels.pages(BASE),
     )
 
     @asynccontextmanager

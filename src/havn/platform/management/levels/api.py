@@ -91,6 +91,13 @@ class LevelsApi:
             Route(f"{at}/reports/{{org}}/{{month}}", self.report),
         ]
 
+    def pages(self, base: str) -> list[Route]:
+        """What the host of the pages shows: the reports, and the figures that they link to at `base`."""
+        return [
+            Route("/levels/{org}/{month}", self.report, methods=["GET"]),
+            Route(f"{base}/levels/figures", self.figures, methods=["GET"]),
+        ]
+
     async def take(self, request: Request) -> Response:
         """A batch of an ingress."""
         org: str | None = None

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from havn.contracts.management import PLATFORM
 from havn.engines.levels import periods
@@ -110,6 +110,10 @@ class Levels:
     def routes(self, base: str) -> list[BaseRoute]:
         """The routes, below `base`."""
         return self._api.routes(base)
+
+    def pages(self, base: str) -> list[Route]:
+        """What people see of it on the host of the pages."""
+        return self._api.pages(base)
 
     async def forget(self) -> None:
         """Remove what is older than it is kept for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from starlette.applications import Starlette
@@ -59,8 +59,12 @@ def build(
     signer: PlatformTokenSigner,
     verifier: TokenVerifier,
     clock: Clock,
+    more: Sequence[Route] = (),
 ) -> Starlette:
-    """The application of the host `api.`. `verifier` takes tokens for that host and no others."""
+    """The application of the host `api.`. `verifier` takes tokens for that host and no others.
+
+    `more` are routes that draw pages of their own; their failures are pages like the others'.
+    """
     # The same on every replica, and known to nobody else.
     key = hmac.digest(settings.platform_access_key.encode(), b"havn management antiforgery", hashlib.sha256)
     app = Starlette(
@@ -68,7 +72,7 @@ def build(
             *(Route(path, _page(handler), methods=[method]) for method, path, handler in _ROUTES),
             *(
                 Route(route.path, _page(route.endpoint), methods=["GET"])
-                for route in Session(settings, authentication, signer).routes()
+                for route in [*Session(settings, authentication, signer).routes(), *more]
             ),
             *assets.routes(),
         ],

@@ -191,6 +191,7 @@ async def _subscription(visit: Visit, found: Subscription, api: Api) -> Response
         keys=keys,
         missing=LIVE_KEYS - live if found.state == "active" else 0,
         days=await visit.desk.figures.daily(found.id),
+        quotas=await visit.desk.figures.quotas(found.id, plan),
         history=await visit.desk.history(
             org=None, consumer=found.owner, object_=f"subscription/{found.id}", before=None
         ),

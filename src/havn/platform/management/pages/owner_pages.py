@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from havn.contracts.management import Api, Consumer, Subscription, SubscriptionAct, SubscriptionChange
+from havn.engines.levels.periods import Month
 from havn.kit.problem import Problem
 from havn.platform.management import apis
 from havn.platform.management.pages.visit import Visit
@@ -47,7 +48,8 @@ async def _offered(visit: Visit, mistake: tuple[str, str] | None = None) -> Resp
     actor = visit.require_actor()
     mine: list[Api] = []
     waiting: list[Subscription] = []
-    for org in await visit.desk.mandates.owned(actor):
+    orgs = await visit.desk.mandates.owned(actor)
+    for org in orgs:
         mine.extend(await visit.desk.all_apis(org))
         waiting.extend(each for each in await visit.desk.subscriptions_to(org) if each.state == "pending")
     return visit.page(
@@ -57,6 +59,8 @@ async def _offered(visit: Visit, mistake: tuple[str, str] | None = None) -> Resp
         apis=apis.newest_first(mine),
         by_id={api.id: api for api in mine},
         waiting=waiting,
+        orgs=orgs,
+        month=str(Month.of(visit.office.clock())),
         mistake=mistake,
         said=_said(visit),
     )

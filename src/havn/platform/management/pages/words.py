@@ -21,6 +21,11 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "sign_out": ("Logg ut", "Logg ut", "Sign out"),
     "mine": ("Mine tilganger", "Tilgangane mine", "My access"),
     "offered": ("API-er jeg tilbyr", "API-ar eg tilbyr", "APIs I offer"),
+    "levels": (
+        "Tjenestenivået for {org} i {month}",
+        "Tenestenivået for {org} i {month}",
+        "Service levels of {org} in {month}",
+    ),
     "catalogue_lead": (
         "API-er du kan bruke fra ditt eget fagsystem.",
         "API-ar du kan bruke frå ditt eige fagsystem.",
@@ -171,6 +176,11 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "example": ("Slik brukes den", "Slik vert han brukt", "How to use it"),
     "copied": ("Jeg har kopiert", "Eg har kopiert", "I have copied"),
     "usage": ("Bruk siste 30 dager", "Bruk siste 30 dagar", "Use in the last 30 days"),
+    "quota_used": (
+        "{used} av {most} kall brukt. Ny kvote {date}.",
+        "{used} av {most} kall brukte. Ny kvote {date}.",
+        "{used} of {most} calls used. A new quota begins {date}.",
+    ),
     "no_usage": ("Ingen kall siste 30 dager.", "Ingen kall siste 30 dagar.", "No calls in the last 30 days."),
     "day": ("Dag", "Dag", "Day"),
     "allowed": ("Sluppet gjennom", "Slopne gjennom", "Let through"),
