@@ -77,7 +77,7 @@ imagePullSecrets:
 One component: ServiceAccount, Deployment, Service and PodDisruptionBudget.
   root, component, arguments, secret; own: replicas or autoscaling, resources, environmentVariables, podAnnotations,
   podLabels; extra: env, envFrom, mounts, volumes (YAML); ports: list of name and number; probe: paths and port;
-  single: one pod and never two; checksum: what its pods must be started anew for.
+  single: one pod and never two; private: its temporary files are secret; checksum: what its pods must be started anew for.
 */}}
 {{- define "platform.component" -}}
 {{- $ := .root }}
@@ -185,7 +185,12 @@ spec:
             - {name: {{ .name | quote }}, mountPath: {{ .mountPath | quote }}}
             {{- end }}
       volumes:
+        {{- if .private }}
+        # What lies here for a while is secret: never on the node's disk.
+        - {name: tmp, emptyDir: {medium: Memory, sizeLimit: 512Mi}}
+        {{- else }}
         - {name: tmp, emptyDir: {sizeLimit: 512Mi}}
+        {{- end }}
         {{- if .secret }}
         - {name: secrets, secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}}
         {{- end }}

@@ -70,6 +70,10 @@ async def _migrate(apis: Sequence[Api]) -> int:
                     return 1
                 _log.info("database_away", api=api.name)
                 await asyncio.sleep(_PAUSE)
+            except ValueError:
+                # The address holds a password, so it is not shown.
+                print(f"HAVN_{api.name.upper()}_DATABASE_URL is no address of PostgreSQL.", file=sys.stderr)  # noqa: T201
+                return component.UNUSABLE
             except (migrations.MigrationError, migrations.Refused) as error:
                 print(f"The schema {api.name} was not migrated: {error}", file=sys.stderr)  # noqa: T201
                 return 1
