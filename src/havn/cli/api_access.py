@@ -145,11 +145,14 @@ def usage(
     state: State = None,
     json_: Json = False,
 ) -> None:
-    """Show a subscription's requests by day, Norwegian time."""
+    """Show where a subscription's quotas stand, and its requests by day, Norwegian time."""
     found = ask(lambda client, me: client.usage(subscription, me, days), org=org, env=env, state=state)
+    standing = ask(lambda client, me: client.quotas(subscription, me), org=org, env=env, state=state)
     if json_:
-        write_json(found)
+        write_json({"days": found, "quotas": standing})
         return
+    for quota in standing:
+        say(f"{quota.name}: {quota.used} of {quota.requests} this {quota.per}, until {shown(quota.until)}.")
     if not found:
         say("There were no requests.")
         return

@@ -26,6 +26,7 @@ from havn.contracts.management import (
     NewSubscription,
     Plan,
     PlanTerms,
+    QuotaStanding,
     Subscription,
     SubscriptionAct,
     SubscriptionChange,
@@ -164,6 +165,12 @@ class ManagementClient:
         """Its days with requests."""
         return answers.read(
             await self._get(f"subscriptions/{_part(subscription)}/usage", credentials, days=days), list[Usage], of=_NAME
+        )
+
+    async def quotas(self, subscription: str, credentials: Credentials) -> list[QuotaStanding]:
+        """What is used of its quotas in the period that goes on."""
+        return answers.read(
+            await self._get(f"subscriptions/{_part(subscription)}/quotas", credentials), list[QuotaStanding], of=_NAME
         )
 
     async def _get(self, path: str, credentials: Credentials, **query: Any) -> Response:

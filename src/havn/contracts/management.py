@@ -341,6 +341,18 @@ class Usage(Wire, frozen=True, kw_only=True):
     """Let through although over a limit, by a plan that only observes."""
 
 
+class QuotaStanding(Wire, frozen=True, kw_only=True):
+    """How much of a quota a subscription has used in the period that goes on."""
+
+    name: str
+    per: Period
+    requests: int
+    used: int
+    """What enforcement has told so far, some seconds behind."""
+    until: datetime
+    """When the next period begins."""
+
+
 class Consumer(Wire, frozen=True, kw_only=True):
     """Who uses an Api: one subscription, and when it was last used."""
 

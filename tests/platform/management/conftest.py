@@ -116,7 +116,6 @@ async def management(
 ) -> AsyncIterator[Management]:
     settings = Settings(
         domain=DOMAIN,
-        environment="local",
         platform_url=f"https://platform.{DOMAIN}",
         management_database_url=await make_database("management"),
         orgs_file=str(tmp_path / "orgs.json"),

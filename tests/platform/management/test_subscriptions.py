@@ -146,4 +146,15 @@ async def test_who_still_uses_an_api_is_told_with_figures(published: Any) -> Non
         assert [(day["day"], day["allowed"], day["rejected"]) for day in days] == [("2026-11-21", 41, 1)]
         assert len((await consumer.get(f"{path}/usage", params={"days": "400"})).json()) == 2
         assert (await consumer.get(f"{path}/usage", params={"days": "x"})).status_code == 400
+        assert (await consumer.get(f"{path}/quotas")).json() == []
+        for period, used in ((now.date(), 41), (now.date().replace(day=20), 999)):
+            await database.execute(
+                "insert into quota_use(subject, quota, first, granted, used) values ($1, 'daily', $2, 1000, $3)",
+                subscription["id"], period, used,
+            )  # fmt: skip
+        basic = {"name": "trial", "title": {"nb": "Prøve"}, "quotas": [{"name": "daily", "requests": 50, "per": "day"}]}
+        await published.publish(apis={"apis": [{"name": "cases", "title": {"nb": "Saker"}, "plans": [basic]}]})
+        assert (await consumer.get(f"{path}/quotas")).json() == [
+            {"name": "daily", "per": "day", "requests": 50, "used": 41, "until": "2026-11-21T23:00:00Z"}
+        ]
     await database.close()

@@ -40,6 +40,7 @@ class ConsumerApi:
             Route(f"{one}/keys/{{prefix}}", self.revoke_key, methods=["DELETE"]),
             Route(f"{one}/keys/{{prefix}}/rotate", self.rotate_key, methods=["POST"]),
             Route(f"{one}/usage", self.usage, methods=["GET"]),
+            Route(f"{one}/quotas", self.quotas, methods=["GET"]),
         ]
 
     async def register(self, request: Request) -> Response:
@@ -107,6 +108,12 @@ class ConsumerApi:
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 800):
             raise Problem(400, "days is a number between 1 and 800.", code="invalid_days")
         return json_response(await self._desk.figures.daily(subscription.id, int(text[:5])))
+
+    async def quotas(self, request: Request) -> Response:
+        """GET subscriptions/{subscription}/quotas: what is used of each in the period that goes on."""
+        _, subscription, _ = await self._seen(request)
+        plan, _ = await self._desk.apis.find_plan(subscription.plan)
+        return json_response(await self._desk.figures.quotas(subscription.id, plan))
 
     async def _consumer(self, request: Request) -> tuple[Actor, str]:
         actor = await asking.actor(request, self._verifier)

@@ -14,8 +14,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     domain: str
     """The environment's domain, with port when it is not the scheme's own."""
-    environment: str
-    """The environment's name."""
     platform_url: str
     """Where platform APIs are reached from this process."""
     management_database_url: str

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from havn.contracts.management import Consumer, Subscription, Usage
+from havn.contracts.management import Consumer, PlanTerms, QuotaStanding, Subscription, Usage
+from havn.engines.limits import calendar
 from havn.kit.clock import Clock
 from havn.platform.management.store import Database, applications, subscriptions, usage
 
 DAYS = 30
-_OSLO = ZoneInfo("Europe/Oslo")
 
 
 class Figures:
@@ -24,6 +23,23 @@ class Figures:
     async def daily(self, subscription: str, days: int = DAYS) -> list[Usage]:
         """The days with requests among the last `days`, oldest first."""
         return await usage.daily(self._db, [subscription], _first(self._clock(), days))
+
+    async def quotas(self, subscription: str, plan: PlanTerms) -> list[QuotaStanding]:
+        """Where each quota of the subscription's plan stands in the period that goes on."""
+        used = await usage.quotas(self._db, subscription)
+        found = []
+        for quota in plan.quotas:
+            period = calendar.span(quota.per, self._clock())
+            found.append(
+                QuotaStanding(
+                    name=quota.name,
+                    per=quota.per,
+                    requests=quota.requests,
+                    used=used.get((quota.name, period.first), 0),
+                    until=period.end,
+                )
+            )
+        return found
 
     async def consumers(self, api: str) -> list[Consumer]:
         """Everybody who has or had access to the Api: those who used it last come first.
@@ -65,4 +81,4 @@ def _used(subscription: Subscription) -> tuple[bool, float]:
 
 
 def _first(now: datetime, days: int) -> date:
-    return (now.astimezone(_OSLO) - timedelta(days=days - 1)).date()
+    return (now.astimezone(calendar.ZONE) - timedelta(days=days - 1)).date()

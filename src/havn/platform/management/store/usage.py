@@ -27,3 +27,9 @@ async def daily(queries: Queries, subscriptions: Sequence[str], since: date) -> 
         )
         for row in rows
     ]
+
+
+async def quotas(queries: Queries, subscription: str) -> dict[tuple[str, date], int]:
+    """What a subscription has used of each quota, by its name and the first day of the period."""
+    rows = await queries.fetch("select quota, first, used from quota_use where subject = $1", subscription)
+    return {(row["quota"], row["first"]): row["used"] for row in rows}
