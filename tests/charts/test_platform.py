@@ -227,6 +227,11 @@ def test_every_pod_runs_with_as_little_as_it_needs(render):
         assert container["image"].endswith("@sha256:" + "a" * 64)
 
 
+def test_what_the_control_plane_keeps_for_a_while_stays_in_memory(render):
+    volumes = of(render(CONTROL), "Deployment", "tt02-deploy")["spec"]["template"]["spec"]["volumes"]
+    assert volumes[0]["emptyDir"]["medium"] == "Memory"
+
+
 def test_an_update_never_takes_a_ready_pod_away_first(render):
     for api in APIS:
         strategy = of(render(), "Deployment", f"tt02-{api.name}")["spec"]["strategy"]

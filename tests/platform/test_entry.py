@@ -71,6 +71,13 @@ async def test_a_wrong_password_and_a_missing_setting_are_told_in_a_sentence(fre
     assert "HAVN_PROFILE_DATABASE_URL" in run("migrate", env=environ(fresh)).stderr
 
 
+async def test_an_address_that_is_none_is_named_and_not_shown(fresh, postgres):
+    done = run("migrate", "profile", env=environ({"profile": "mysql://me:secret@db/tt02"}))
+    assert done.returncode == 2
+    assert "HAVN_PROFILE_DATABASE_URL is no address" in done.stderr
+    assert "secret" not in done.stderr
+
+
 async def test_a_server_that_is_away_is_told_after_the_wait(fresh, postgres):
     away = {
         api: urlunsplit(urlsplit(url)._replace(netloc="someone:secret@127.0.0.1:9", query=""))
