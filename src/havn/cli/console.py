@@ -77,7 +77,7 @@ def connect(where: str) -> HttpClient:
 @asynccontextmanager
 async def chosen(state: Path | None) -> AsyncIterator[tuple[HttpClient, str]]:
     """The control plane to speak to, and the token to show it. Raises `Failure`."""
-    from havn.cli.platform import reach, state_folder
+    from havn.cli.where import reach, state_folder
     from havn.kit.http import HttpClient
 
     named = os.environ.get(CONSOLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from havn.cli.output import Failure
+from havn.cli.where import reach, state_folder
 
 if TYPE_CHECKING:
     from havn.appfolder.ids import AppId
     from havn.clients.deploy import DeployClient
     from havn.clients.estate import EstateClient
-    from havn.local.reach import Reach
 
 StateOption = Annotated[Path | None, Parameter(name="--state")]
 EnvOption = Annotated[str, Parameter(name=["--env", "-e"])]
@@ -24,21 +23,17 @@ AsOption = Annotated[str | None, Parameter(name="--as")]
 
 LOCAL = "local"
 
-
-def state_folder(given: Path | None) -> Path:
-    """The folder that was given, or that `HAVN_STATE` names, or `.havn` here."""
-    return given or Path(os.environ.get("HAVN_STATE", ".havn"))
-
-
-def reach(given: Path | None) -> Reach:
-    """How to reach the platform that runs from the folder. Raises `Failure` when none does."""
-    from havn.local import reach as reaching
-
-    folder = state_folder(given)
-    found = reaching.find(folder)
-    if found is None:
-        raise Failure(f"No platform runs from {folder.absolute()}: start one with `havn up`, or say --state.")
-    return found
+__all__ = [
+    "LOCAL",
+    "AsOption",
+    "EnvOption",
+    "StateOption",
+    "app_id",
+    "control_plane",
+    "estate",
+    "reach",
+    "state_folder",
+]
 
 
 @asynccontextmanager
