@@ -13,6 +13,7 @@ PARTS = {
     "authorization": "authorization.py",
     "xacml": "xacml/run.py",
     "egress": "egress.py",
+    "management": "management.py",
 }
 
 

@@ -78,3 +78,13 @@ def test_a_portion_follows_what_is_used(rate):
         now += 0.25
         portion = demand.portion(now, 0.25)
     assert portion <= 1
+
+
+def test_a_portion_grows_with_use_before_there_is_a_rate_to_speak_of_and_is_not_shrunk_by_being_asked_for_often():
+    demand = Demand(0.0)
+    demand.used(30)
+    assert demand.portion(0.001, 0.5) == 30
+    demand.used(270)
+    assert demand.portion(0.2, 0.5) == 750
+    for step in range(100):
+        assert demand.portion(0.2 + step / 1000, 0.5) == 750

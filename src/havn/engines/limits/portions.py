@@ -17,7 +17,7 @@ def share(limit: int, taken: int, outstanding: int, need: int, want: int) -> int
 
 
 class Demand:
-    """How much one holder uses of one limit: a moving average, in units a second."""
+    """How much one holder uses of one limit, in units a second."""
 
     __slots__ = ("_rate", "_since", "_used")
 
@@ -31,13 +31,16 @@ class Demand:
         self._used += units
 
     def portion(self, now: float, seconds: float) -> int:
-        """What `seconds` will use if use goes on as lately: half of it is the time since the last question."""
+        """What `seconds` will use if use goes on as lately.
+
+        Growth is believed at once, a decline by half each time. A stretch shorter than a quarter of `seconds` says too
+        little to be called a rate: what it has used so far is the least that is expected.
+        """
         passed = now - self._since
-        if passed > 0:
-            # A stretch shorter than the one asked for says little, so it is not taken for more than it is.
-            latest = self._used / max(passed, seconds)
-            weight = min(1.0, passed / (2 * seconds))
-            self._rate += (latest - self._rate) * max(weight, 0.5 if latest > self._rate else 0.0)
-            self._since = now
-            self._used = 0
+        if passed < seconds / 4:
+            return math.ceil(max(self._rate * seconds, self._used))
+        latest = self._used / passed
+        self._rate = latest if latest > self._rate else (self._rate + latest) / 2
+        self._since = now
+        self._used = 0
         return math.ceil(self._rate * seconds)
