@@ -38,6 +38,8 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "tls.authoritySecret": ("trust", {}),
     "tls.certManager.issuer": ("internal", {}),
     "tls.certManager.kind": ("Issuer", {"tls.certManager.issuer": "internal"}),
+    "dns.address": ("10.96.0.53", {}),
+    "dns.clusterDomain": ("cluster.example", {"dns.address": "10.96.0.53"}),
     "platform.url": ("https://platform.example.org", {}),
     "platform.address": ("10.0.0.1", {}),
     "egress.url": ("http://egress:3128", {}),

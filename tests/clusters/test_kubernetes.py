@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -54,20 +56,31 @@ def kubectl(owner, *arguments: str) -> str:
 
 async def test_a_secret_is_a_file_in_the_pod_and_nowhere_in_what_helm_stores(owner):
     workload = owner.workload("first", await owner.release("first"))
-    planted = msgspec.structs.replace(workload, secrets={**workload.secrets, "api-key": "planted-7e1f"})
+    planted = msgspec.structs.replace(
+        workload,
+        secrets={**workload.secrets, "api-key": "planted-7e1f"},
+        secret_variables={"API_KEY": "api-key"},
+    )
     status = await owner.cluster.apply(planted)
     assert "planted" not in repr(planted)
     pod = status.actual[0].name
-    show = "print(open('/mnt/app-secrets/api-key').read())"
-    assert kubectl(owner, "exec", pod, "--", "python3", "-c", show).strip() == "planted-7e1f"
+    show = "import os; print(open('/mnt/app-secrets/api-key').read(), os.environ['API_KEY'])"
+    assert kubectl(owner, "exec", pod, "--", "python3", "-c", show).split() == ["planted-7e1f", "planted-7e1f"]
     stored = msgspec.json.decode(kubectl(owner, "get", "secrets", "-o", "json"))["items"]
     helms = [each for each in stored if each["type"] == "helm.sh/release.v1" and "first" in each["metadata"]["name"]]
     assert helms
     for each in helms:
         packed = base64.b64decode(base64.b64decode(each["data"]["release"]))
         assert b"planted-7e1f" not in gzip.decompress(packed)
-    for kind in ("deployments", "pods", "events", "configmaps"):
-        assert "planted-7e1f" not in kubectl(owner, "get", kind, "-o", "json")
+    kinds = kubectl(owner, "api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+    assert "pods" in kinds
+    everything = kubectl(owner, "get", ",".join(set(kinds) - {"secrets"}), "-o", "json")
+    assert "planted-7e1f" not in everything
+    assert "planted-7e1f" not in kubectl(owner, "logs", pod)
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        # One that has ended meanwhile has nothing to show.
+        with contextlib.suppress(OSError):
+            assert b"planted-7e1f" not in process.read_bytes()
     [secret] = [each for each in stored if each["metadata"].get("labels", {}).get("havn/secrets-of") == "first"]
     assert secret["immutable"] is True
     # Another value is another version; the one before goes when the rollout is done.

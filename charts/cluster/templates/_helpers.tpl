@@ -4,6 +4,12 @@ app.kubernetes.io/name: havn-unknown
 app.kubernetes.io/component: unknown-address
 {{- end -}}
 
+{{/* What answers apps' DNS is selected by. */}}
+{{- define "cluster.dns" -}}
+app.kubernetes.io/name: havn-dns
+app.kubernetes.io/component: dns
+{{- end -}}
+
 {{- define "cluster.labels" -}}
 app.kubernetes.io/part-of: {{ .Values.org | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}

@@ -17,6 +17,7 @@ from havn.clusters.port import ClusterError
 
 RELEASE = "havn"
 _UNKNOWN = "havn-unknown"
+_DNS = "havn-dns"
 _READY_WITHIN = 120.0
 _POLL_SECONDS = 0.5
 
@@ -31,7 +32,8 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "configmaps"): _WRITE,
     ("", "pods"): ("get", "list", "create", "patch", "delete"),
     ("", "pods/log"): ("get",),
-    ("", "pods/exec"): ("create",),
+    # A WebSocket is opened with GET, and newer servers ask for create too.
+    ("", "pods/exec"): ("get", "create"),
     ("", "events"): ("list",),
     ("autoscaling", "horizontalpodautoscalers"): _WRITE,
     ("policy", "poddisruptionbudgets"): _WRITE,
@@ -104,12 +106,15 @@ async def install(kube: Kube, helm: Helm, chart: Path, values: Mapping[str, Any]
     try:
         async with asyncio.timeout(_READY_WITHIN):
             while True:
-                deployment = await kube.find("apps/v1", "deployments", _UNKNOWN, Deployment)
-                if deployment is not None and deployment.rolled_out:
+                unknown, dns = [
+                    await kube.find("apps/v1", "deployments", name, Deployment) for name in (_UNKNOWN, _DNS)
+                ]
+                # The values may leave DNS out.
+                if unknown is not None and unknown.rolled_out and (dns is None or dns.rolled_out):
                     return
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
-        raise ClusterError(f"The page for unknown addresses did not become ready: {await _why(kube)}") from None
+        raise ClusterError(f"What charts/cluster brings did not become ready: {await _why(kube)}") from None
 
 
 async def uninstall(helm: Helm) -> None:
@@ -118,7 +123,12 @@ async def uninstall(helm: Helm) -> None:
 
 
 async def _why(kube: Kube) -> str:
-    for pod in await kube.list("v1", "pods", Pod, labels={"app.kubernetes.io/name": _UNKNOWN}):
+    pods = [
+        pod
+        for name in (_UNKNOWN, _DNS)
+        for pod in await kube.list("v1", "pods", Pod, labels={"app.kubernetes.io/name": name})
+    ]
+    for pod in pods:
         if reading.state(pod) != "ready":
             events = await kube.list("v1", "events", Event, fields=f"involvedObject.name={pod.metadata.name}")
             return reading.why(pod, events, None)

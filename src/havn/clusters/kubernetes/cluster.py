@@ -21,7 +21,7 @@ from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
 from havn.clusters.kubernetes.leaves import Issuer
-from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Event, Pod
+from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Event, Pod, Service
 from havn.clusters.kubernetes.values import Image, values
 from havn.clusters.port import (
     AppStatus,
@@ -42,6 +42,7 @@ _SCALING = "autoscaling/v2"
 _NAME = "app.kubernetes.io/name"
 _OURS = "app.kubernetes.io/component"
 _ORG = "app.kubernetes.io/part-of"
+_DNS = "havn-dns"
 _READY_REVISION = "havn/ready-revision"
 _POLL_SECONDS = 0.25
 _SCALE_WITHIN = 60.0
@@ -115,6 +116,7 @@ class KubernetesCluster:
             old = {pod.metadata.name for pod in await self._pods(app)}
             secret = await secrets.write(self.kube, app, workload.secrets)
             asked = values(self.site.values, self.site.org, workload, image, secret) | await self._certified(app)
+            asked["dns"] = {"address": await self._dns(), **asked.get("dns", {})}
             if before is not None and workload.scaling is not None:
                 await self._keep_replicas(before)
             try:
@@ -238,6 +240,11 @@ class KubernetesCluster:
         await self.kube.close()
         if self._front is not None:
             await self._front.close()
+
+    async def _dns(self) -> str:
+        """Where apps look names up: at what `charts/cluster` brought, when it did."""
+        found = await self.kube.find("v1", "services", _DNS, Service)
+        return found.spec.cluster_ip if found is not None else ""
 
     async def _certified(self, app: str) -> dict[str, Any]:
         """The chart's values for TLS, once the app has its certificate."""

@@ -189,6 +189,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last_timestamp: datetime | None = None
 
 
+class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a Service is to be."""
+
+    cluster_ip: str = msgspec.field(default="", name="clusterIP")
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A Service."""
+
+    metadata: Metadata
+    spec: ServiceSpec = ServiceSpec()
+
+
 class Secret(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A Secret; its data in base64, as they travel."""
 
