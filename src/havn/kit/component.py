@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from havn.kit import log, serve, settings
+from havn.kit import log, serve, settings, trace
 from havn.kit.problem import Problem
 
 UNUSABLE = 2
@@ -123,7 +123,7 @@ class Alone:
         elif self._ready_path is None:
             await PlainTextResponse("OK")(scope, receive, send)
         else:
-            asked = {**scope, "path": self._ready_path, "raw_path": self._ready_path.encode()}
+            asked = {**scope, "path": self._ready_path, "raw_path": self._ready_path.encode(), trace.PROBE: True}
             await self.app(asked, receive, send)
 
 

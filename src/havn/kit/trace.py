@@ -16,6 +16,9 @@ _PARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _current: ContextVar[tuple[str, str, str] | None] = ContextVar("havn_trace", default=None)
 _log = structlog.get_logger("access")
 
+PROBE = "havn.probe"
+"""In a request's scope: whether it only asks how the process is."""
+
 
 def trace_id() -> str | None:
     """The trace id of the request being served, 32 hex digits, or None outside a request."""
@@ -70,12 +73,14 @@ class TraceMiddleware:
             await failure.response()(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", None)
-            _log.info(
-                "request",
-                method=scope["method"],
-                route=route,
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-            )
+            # A probe that finds all well, every other second in every pod, is no news.
+            if status >= 400 or not scope.get(PROBE):
+                _log.info(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
             structlog.contextvars.unbind_contextvars("traceId", "component")
             _current.reset(token)
