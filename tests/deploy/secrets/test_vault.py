@@ -2,15 +2,18 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pyrage
 import pytest
 
 from havn.deploy.sealing import Sealer, SealError
+from havn.deploy.secrets import rules
 from havn.deploy.secrets.store import Author, Scope, SecretStore
 from havn.deploy.secrets.vault import Vault
 from havn.deploy.store import Target
 from havn.kit import db
 from havn.kit.problem import Problem
+from havn.runtime.settings import RuntimeSettings
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BY = Author("kari", "127.0.0.1", NOW)
@@ -199,3 +202,8 @@ async def test_rows_that_were_swapped_in_the_database_are_refused(opened):
     )
     with pytest.raises(SealError, match="another place"):
         await vault.current(FIRST)
+
+
+def test_every_setting_of_the_runtime_is_reserved():
+    fields = msgspec.structs.fields(RuntimeSettings)
+    assert {field.name.replace("_", "-") for field in fields} == rules.SETTINGS

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from havn.kit.problem import Problem
-from havn.runtime.settings import RuntimeSettings
 
 MOST_CHARACTERS = 64 * 1024
 MOST_TOGETHER = 512 * 1024
@@ -17,7 +14,11 @@ MOST_SECRETS = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # A file of such a name would be taken for a setting of the runtime.
-_SETTINGS = frozenset(field.name.replace("_", "-") for field in msgspec.structs.fields(RuntimeSettings))
+SETTINGS = frozenset((
+    "app", "app-folder", "dependencies", "dev", "domain", "egress-url", "environment", "environment-type",
+    "frontend-url", "host", "lock-seconds", "org", "platform-access-key", "platform-url", "port", "release", "scheme",
+    "secrets-dir", "tls-dir", "trust-file",
+))  # fmt: skip
 _VARIABLES = ("HAVN_", "LD_", "PYTHON")
 
 
@@ -29,7 +30,14 @@ def check_name(name: str) -> None:
             "A secret's name is 1 to 63 letters, digits, dots, hyphens and underscores, a letter or digit first.",
             code="invalid_secret_name",
         )
-    if name.lower() in _SETTINGS:
+    if name.startswith(OUTBOUND) and not _OUTBOUND.fullmatch(name):
+        raise Problem(
+            400,
+            "After `egress.`, a secret of the API proxy is named as in deployment/egress.yaml: small letters, digits "
+            "and hyphens, a letter first.",
+            code="invalid_secret_name",
+        )
+    if name.lower() in SETTINGS:
         raise Problem(400, f"{name} is a setting of the runtime: choose another name.", code="reserved_secret_name")
 
 
