@@ -72,6 +72,25 @@ async def test_an_app_is_given_the_newest_of_its_own_and_its_orgs_secrets(opened
     }
 
 
+async def test_the_api_proxys_secrets_are_not_the_apps(opened):
+    vault, _, _ = opened
+    await vault.put(ALL, "egress.folk-key", "org's", variable=None, by=BY)
+    await vault.put(OWN, "egress.folk-key", "own", variable=None, by=BY)
+    await vault.put(OWN, "mail", "x", variable=None, by=BY)
+    given = await vault.current(FIRST)
+    assert (given.files, given.outbound) == ({"mail": "x"}, {"folk-key": "own"})
+    await vault.settle(FIRST, given)
+    assert (await vault.in_force(FIRST)).outbound == {"folk-key": "own"}
+    for name, variable, code in (
+        ("egress.Folk", None, "invalid_secret_name"),
+        ("egress.", None, "invalid_secret_name"),
+        ("egress.folk-key", "FOLK", "outbound_secret"),
+    ):
+        with pytest.raises(Problem) as refused:
+            await vault.put(OWN, name, "v", variable=variable, by=BY)
+        assert refused.value.code == code
+
+
 async def test_the_version_in_force_is_kept_until_another_is(opened):
     vault, connection, _ = opened
     await vault.put(OWN, "token", "one", variable=None, by=BY)

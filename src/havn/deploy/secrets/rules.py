@@ -11,6 +11,10 @@ MOST_TOGETHER = 512 * 1024
 """Bytes of all secrets that one app is given: a Kubernetes Secret holds one MiB."""
 MOST_SECRETS = 100
 
+OUTBOUND = "egress."
+"""What the names of secrets begin with that are the API proxy's alone, for the app's requests out."""
+
+_OUTBOUND = re.compile(r"egress\.[a-z][a-z0-9-]{0,54}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # A file of such a name would be taken for a setting of the runtime.
@@ -41,8 +45,10 @@ def check_name(name: str) -> None:
         raise Problem(400, f"{name} is a setting of the runtime: choose another name.", code="reserved_secret_name")
 
 
-def check_variable(variable: str) -> None:
-    """Raise a 400 `Problem` unless an environment variable may be called so."""
+def check_variable(variable: str, *, of: str) -> None:
+    """Raise a 400 `Problem` unless the secret `of` may also be an environment variable of this name."""
+    if of.startswith(OUTBOUND):
+        raise Problem(400, f"{of} is the API proxy's: the app itself is not given it.", code="outbound_secret")
     if not _VARIABLE.fullmatch(variable):
         raise Problem(
             400,

@@ -19,7 +19,9 @@ class Delivered(msgspec.Struct, frozen=True):
     """The secrets that an app is given."""
 
     files: dict[str, str]
-    """Values by name."""
+    """Values by name, as the app itself gets them."""
+    outbound: dict[str, str]
+    """Values by name, as the API proxy gets them: the app never does."""
     variables: dict[str, str]
     """Names of secrets by the environment variable that they are too."""
     used: tuple[InForce, ...]
@@ -41,7 +43,7 @@ class Vault:
         """Store a new version and return its number. Raises `Problem` for what cannot be stored."""
         rules.check_name(name)
         if variable is not None:
-            rules.check_variable(variable)
+            rules.check_variable(variable, of=name)
         known = await self._store.newest(scope.environment, scope.org, None)
         mine = {each.name: each for each in known if each.scope == scope and not each.removed}
         if rotate:
@@ -138,16 +140,21 @@ class Vault:
 
     def _delivered(self, versions: Iterable[Version]) -> Delivered:
         files: dict[str, str] = {}
+        outbound: dict[str, str] = {}
         variables: dict[str, str] = {}
         used = []
         # The org's first, so that an app's own variable of the same name replaces it.
         for each in sorted(versions, key=lambda each: (each.scope.app, each.name)):
             assert each.sealed is not None
-            files[each.name] = self._sealer.open(_place(each.scope, each.name, each.version), each.sealed)
+            value = self._sealer.open(_place(each.scope, each.name, each.version), each.sealed)
+            if each.name.startswith(rules.OUTBOUND):
+                outbound[each.name.removeprefix(rules.OUTBOUND)] = value
+            else:
+                files[each.name] = value
             if each.variable is not None:
                 variables[each.variable] = each.name
             used.append(InForce(each.name, each.scope.app, each.version))
-        return Delivered(files, variables, tuple(used))
+        return Delivered(files, outbound, variables, tuple(used))
 
     def _check_together(self, known: Iterable[Version], scope: Scope, name: str, size: int) -> None:
         """Refuse what would give any app more than it may have."""
