@@ -8,7 +8,7 @@ to, and turns every doubt into a refusal: only Permit lets a caller through, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -58,6 +58,7 @@ class DecisionPoint(Protocol):
 
 
 _REFUSED = Decision(permitted=False)
+_ACR = {3: "idporten-loa-substantial", 4: "idporten-loa-high"}
 
 
 class Enforcer:
@@ -84,8 +85,9 @@ class Enforcer:
     async def require(self, principal: Principal, resource: Resource, *actions: str) -> None:
         """Return when any of `actions` is permitted.
 
-        Otherwise a 403 `Problem`, with the member `RequiredAuthenticationLevel` (text) when only the level lacks; 401
-        when nobody is signed in; 503 when the decision point is away.
+        Otherwise a 403 `Problem`; when only the level lacks, with `RequiredAuthenticationLevel` (text) and, where a
+        sign-in can be asked for it, `acrValues` (OpenID Connect core 3.1.2.1). 401 when nobody is signed in; 503 when
+        the decision point is away.
         """
         if not principal.authenticated:
             raise Problem(401, "Sign in first.", code="not_signed_in", headers={"WWW-Authenticate": "Bearer"})
@@ -94,11 +96,13 @@ class Enforcer:
             return
         levels = [decision.required_level for decision in decisions if decision.required_level is not None]
         if levels:
+            acr: dict[str, Any] = {"acrValues": _ACR[min(levels)]} if min(levels) in _ACR else {}
             raise Problem(
                 403,
                 "This needs a stronger sign-in.",
                 code="authentication_level_too_low",
                 RequiredAuthenticationLevel=str(min(levels)),
+                **acr,
             )
         raise Problem(403, "You do not have the rights for this.", code="forbidden")
 

@@ -105,7 +105,10 @@ async def test_a_level_that_is_too_low_says_which_is_needed(enforcement, person,
     with pytest.raises(Problem) as caught:
         await enforcement.enforcer.require(person(KARI, level=2), place(), "read")
     assert caught.value.status == 403
-    assert caught.value.extensions == {"RequiredAuthenticationLevel": "3"}
+    assert caught.value.extensions == {
+        "RequiredAuthenticationLevel": "3",
+        "acrValues": "idporten-loa-substantial",
+    }
     await enforcement.enforcer.require(owner(level=2), place(), "read")
     with pytest.raises(Problem) as caught:
         await enforcement.enforcer.require(owner(level=1), place(), "read")
