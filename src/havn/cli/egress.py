@@ -154,8 +154,12 @@ def log_(
 
 
 @app.command
-def secret(what: str, name: str, /, *, state: StateOption = None) -> None:
+def secret(
+    what: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """Store a secret that the proxy adds to an app's calls; its value is read from standard input.
+
+    It is kept as the app's secret `egress.NAME`: `havn secret` lists, rotates and removes it.
 
     Parameters
     ----------
@@ -163,25 +167,17 @@ def secret(what: str, name: str, /, *, state: StateOption = None) -> None:
         ORG/APP.
     name
         The secret's name, as `secret:` in deployment/egress.yaml has it.
+    env
+        The environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
-    from havn.local.egress import put_secret
-    from havn.local.secrets import SecretsError, SecretStore
-    from havn.local.state import State
+    from havn.cli.secret import set_
+    from havn.deploy.secrets.rules import OUTBOUND
 
-    id_ = app_id(what)
-    folder = State(state_folder(state))
-    if not folder.secrets.is_dir():
-        raise Failure(f"There is no state folder at {folder.folder}: start the platform once, or say --state.")
-    value = sys.stdin.read().rstrip("\r\n")
-    if not value:
-        raise Failure("The value is empty: give it on standard input, such as `havn egress secret … < file`.")
-    try:
-        put_secret(folder, SecretStore(folder.secrets), id_.org, id_.app, name, value)
-    except (ValueError, SecretsError) as error:
-        raise Failure(str(error)) from None
-    say(f"Stored the secret {name} of {what}.")
+    set_(what, f"{OUTBOUND}{name}", env=env, state=state, json_=json_)
 
 
 @app.command

@@ -28,6 +28,10 @@ class OutboundRules(Protocol):
         """Put rules in force; None takes them away, and then the app has none."""
         ...
 
+    async def put_secrets(self, org: str, app: str, values: Mapping[str, str]) -> None:
+        """Make these, by name, the secrets that the proxy may add to the app's requests; it has no others."""
+        ...
+
 
 class TokenSource(Protocol):
     """Makes platform access tokens."""
@@ -83,6 +87,11 @@ class Publisher:
             method, f"{MANAGEMENT}/{path}", params=query, headers=sent, content=body or None
         )
 
+    async def lend(self, org: str, app: str, secrets: Mapping[str, str]) -> None:
+        """Give the API proxy the secrets, by name, that it adds to the app's requests, in place of those before."""
+        if self._outbound is not None:
+            await self._outbound.put_secrets(org, app, secrets)
+
     async def standing(self, org: str, app: str) -> Standing:
         """Where the app's open instances stand."""
         return await self._storage.standing(f"{org}/{app}", self._credentials())
@@ -96,6 +105,7 @@ class Publisher:
         await self._management.declare(org, app, Declarations(), self._credentials())
         if self._outbound is not None:
             await self._outbound.put(org, app, None)
+            await self._outbound.put_secrets(org, app, {})
 
     async def admit(self, org: str, app: str, private_key: str) -> None:
         """Publish the public half of an app's access key, so that its platform tokens are believed."""

@@ -172,11 +172,12 @@ class Rollout:
         key = await self._keyring.access_key(target.environment, target.org, target.app, deployment.id)
         await environment.publisher.admit(target.org, target.app, key)
         self._reached(deployment.id, "admitted")
+        secrets = await _opened(self._secrets.current(target))
+        await environment.publisher.lend(target.org, target.app, secrets.outbound)
         await environment.publisher.publish(folder, release, previous)
         tell("Policy, metadata and texts are published.")
         self._reached(deployment.id, "published")
         cluster = await self._cluster(target)
-        secrets = await _opened(self._secrets.current(target))
         scaling = before.scaling if before is not None else None
         wanted = await self._workload(target, release, deployment.replicas, key, secrets)
         await cluster.apply(msgspec.structs.replace(wanted, base=deployment.base, scaling=_scaling(scaling)), tell)
@@ -283,6 +284,7 @@ class Rollout:
         await (await self._publisher(target)).admit(target.org, target.app, key)
         # Not the newest: those may be why a deployment failed.
         secrets = await _opened(self._secrets.in_force(target))
+        await (await self._publisher(target)).lend(target.org, target.app, secrets.outbound)
         wanted = await self._workload(target, desired.release, desired.replicas, key, secrets)
         workload = msgspec.structs.replace(wanted, base=desired.base, scaling=_scaling(desired.scaling))
         await (await self._cluster(target)).apply(workload, tell)

@@ -30,11 +30,11 @@ from havn.kit.http import HttpClient
 from havn.kit.serve import serve
 from havn.local import environment
 from havn.local.cluster import LocalClusters, Unpacked
-from havn.local.egress import FolderRules, policies
+from havn.local.egress import FolderRules
 from havn.local.identities import LocalIdentities
 from havn.local.keyring import LocalKeyring
 from havn.local.others import Others, OwnFirst
-from havn.local.secrets import write_private
+from havn.local.secrets import SecretStore, write_private
 from havn.local.state import State
 
 _STOP_WITHIN = 5.0
@@ -94,7 +94,7 @@ class Console:
             timeout=15,
             verify=False,
         )
-        self.publisher = Publisher(http, signer, outbound=FolderRules(policies(state)))
+        self.publisher = Publisher(http, signer, outbound=FolderRules(state, SecretStore(state.secrets)))
 
     async def start(self, extra: Sequence[Endpoint] = ()) -> None:
         """Serve, and enqueue putting back what the clusters should run. Raises `SettingsError`."""

@@ -34,25 +34,31 @@ def policies(state: State) -> Path:
     return state.egress / "policies"
 
 
-def put_secret(state: State, store: SecretStore, org: str, app: str, name: str, value: str) -> None:
-    """Store a secret for an app's requests; a running proxy soon uses it. Raises ValueError for a bad name."""
-    full = f"{_PREFIX}{org}/{app}/{name}"
-    if _SECRET.fullmatch(full) is None:
-        raise ValueError(f"{name} is not a name for a secret: use lower-case letters, digits and hyphens.")
-    store.put(full, value)
-    if _handed(state).is_dir():
-        _hand_over(state, full, value)
-
-
 class FolderRules:
     """See `havn.deploy.publishing.OutboundRules`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, state: State, store: SecretStore) -> None:
+        self._state = state
+        self._store = store
+
+    async def put_secrets(self, org: str, app: str, values: Mapping[str, str]) -> None:
+        """Keep them for the next start, and give them to the proxy that runs now."""
+        prefix = f"{_PREFIX}{org}/{app}/"
+        wanted = {prefix + name: value for name, value in values.items()}
+        known = self._store.under(prefix)
+        for name in known.keys() - wanted.keys():
+            self._store.remove(name)
+            if (file := _file(self._state, name)) is not None:
+                file.unlink(missing_ok=True)
+        for name, value in wanted.items():
+            if known.get(name) != value:
+                self._store.put(name, value)
+                if _handed(self._state).is_dir():
+                    _hand_over(self._state, name, value)
 
     async def put(self, org: str, app: str, policy: EgressPolicy | None) -> None:
         """Write or remove the app's file, whole or not at all."""
-        file = policy_file(self._folder, org, app)
+        file = policy_file(policies(self._state), org, app)
         if policy is None:
             file.unlink(missing_ok=True)
             return
@@ -122,10 +128,13 @@ def _handed(state: State) -> Path:
     return state.run / "egress-secrets"
 
 
-def _hand_over(state: State, name: str, value: str) -> None:
+def _file(state: State, name: str) -> Path | None:
     match = _SECRET.fullmatch(name)
-    if match is None:
-        return
-    folder = _handed(state) / match[1]
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(folder / f"{match[2]}.{match[3]}", value.encode(), durable=False)
+    return None if match is None else _handed(state) / match[1] / f"{match[2]}.{match[3]}"
+
+
+def _hand_over(state: State, name: str, value: str) -> None:
+    file = _file(state, name)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(file, value.encode(), durable=False)
