@@ -24,6 +24,7 @@ import yaml
 from havn.appfolder import AppFolder
 from havn.cli.platform_secrets import secrets as write_secrets
 from havn.clusters.kubernetes import Helm
+from havn.clusters.port import ClusterError
 from havn.deploy.image import base
 from havn.deploy.image.transfer import Place, copy
 from havn.deploy.publishing import Publisher
@@ -36,9 +37,10 @@ from havn.local.kubernetes import LocalKubernetes
 from havn.local.kubernetes.network import HOST_ADDRESS
 from havn.local.postgres import EmbeddedPostgres
 from havn.local.testdata import fixed
+from havn.platform import APIS
 from havn.platform.secrets import new_key
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "at22.example.test"
 RELEASE = "at22"
@@ -80,7 +82,7 @@ class Platform:
         names = self.kubernetes.kubectl("get", "deployments", "-l", selector, "-o", "name").split()
         assert names
         for name in names:
-            self.kubernetes.kubectl("rollout", "status", name, "--timeout=90s")
+            self.kubernetes.kubectl("rollout", "status", name, "--timeout=300s")
 
     @asynccontextmanager
     async def client(self, host: str) -> AsyncIterator[HttpClient]:
@@ -215,6 +217,12 @@ def platform(kubernetes, toolchain, database, image_registry, platform_image, tm
         "orgs": ORGS,
         "migrations": {"adminSecret": f"{RELEASE}-database-admin"},
         "testSignIn": {"enabled": True, "resources": small},
+        "egress": {
+            "enabled": True,
+            "replicas": 1,
+            "resources": small,
+            "policy": {"authentication": {"version": 1, "mode": "enforce", "allow": [{"host": "idporten.example.no"}]}},
+        },
         "controlPlane": {
             "enabled": True,
             "replicas": 1,
@@ -242,7 +250,7 @@ def platform(kubernetes, toolchain, database, image_registry, platform_image, tm
 
 
 def test_kubernetes_takes_every_object_to_the_letter(platform, toolchain):
-    values = {**platform.values, "egress": {"enabled": True}}
+    values = platform.values
     command = [str(toolchain.program("helm")), "template", "dry", str(ROOT / "charts" / "platform"), "--values=-"]
     text = subprocess.run(command, input=msgspec.json.encode(values), capture_output=True, check=True).stdout.decode()
     # Strict: an unknown or repeated field is an error, which is what kubeconform would say too.
@@ -260,8 +268,8 @@ async def test_a_person_signs_in_and_every_api_answers_through_traefik(platform)
         assert me.status_code == 200, me.text
         # The party is the register's, which profile has asked.
         assert me.json()["party"]["name"]
-        for api in ("authentication", "register", "profile", "authorization", "storage", "management"):
-            assert (await http.request("GET", f"/{api}/api/v1/health/ready")).status_code == 200
+        for api in APIS:
+            assert (await http.request("GET", api.ready_path)).status_code == 200
         assert (await http.request("GET", "/storages/api/v1/health")).status_code == 404
     async with platform.client("console") as http:
         assert (await http.request("GET", "/api/v1/health")).status_code == 200
@@ -302,6 +310,25 @@ async def test_no_request_fails_while_a_pod_goes_away_and_while_the_release_is_u
     failed = {(answer.status_code, answer.text[:200]) for answer in answers if answer.status_code != 200}
     assert before > 20
     assert failed == set()
+
+
+async def test_a_migration_that_fails_changes_nothing_else_tells_why_and_the_next_upgrade_works(platform):
+    kubectl = platform.kubernetes.kubectl
+    wrong = {"HAVN_LOG_LEVEL": "DEBUG"}
+    url = f"postgresql://postgres:wrong@{HOST_ADDRESS}:{platform.values['networkPolicy']['databasePort']}/postgres"
+    kubectl("create", "secret", "generic", "wrong-admin", f"--from-literal=database-admin-url={url}")
+    before = kubectl("get", "pods", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
+    with pytest.raises(ClusterError, match="pre-upgrade"):
+        await platform.upgrade(
+            {
+                "migrations": {"adminSecret": "wrong-admin", "backoffLimit": 0},
+                "defaults": {**platform.values["defaults"], "environmentVariables": wrong},
+            }
+        )
+    assert "The schema authentication was not migrated" in kubectl("logs", f"job/{RELEASE}-migrations")
+    after = kubectl("get", "pods", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
+    assert set(before.split()) <= set(after.split())
+    await platform.upgrade()
 
 
 def test_migrations_ran_and_left_no_pod(platform):
