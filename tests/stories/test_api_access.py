@@ -47,12 +47,11 @@ def _sign_in(page: Page, person: str) -> None:
 def test_from_the_catalogue_to_a_rotated_key(offered, open_page, check_page, script):
     home = f"http://api.havn.localhost:{offered.port}"
     page = open_page(script=script, viewport={"width": 375, "height": 740})
-    check = check_page if script else lambda page: None
 
-    def fits() -> None:
+    def fits(page: Page = page) -> None:
         if script:
             assert page.evaluate("document.documentElement.scrollWidth") <= 375, page.url
-            check(page)
+            check_page(page)
 
     system = f"Fagsystem {'med' if script else 'uten'} skript"
     page.goto(home)
@@ -78,17 +77,17 @@ def test_from_the_catalogue_to_a_rotated_key(offered, open_page, check_page, scr
     fits()
     address = page.url.partition("?")[0]
 
-    owner = open_page(script=script)
+    owner = open_page(script=script, viewport={"width": 375, "height": 740})
     owner.goto(f"{home}/offered")
     _sign_in(owner, "Glad Ødegård")
-    check(owner)
+    fits(owner)
     owner.get_by_role("button", name=re.compile(f"Avslå {system}")).click()
     expect(owner.get_by_role("alert")).to_contain_text("Skriv en begrunnelse")
     owner.get_by_role("button", name=re.compile(f"Godkjenn {system}")).click()
     expect(owner.get_by_role("status")).to_have_text("Endringen er gjort.")
     owner.get_by_role("link", name=re.compile("Saker")).click()
     expect(owner.get_by_role("heading", name=re.compile(system))).to_be_visible()
-    check(owner)
+    fits(owner)
 
     page.goto(address)
     expect(page.get_by_text("Aktiv", exact=True)).to_be_visible()

@@ -86,6 +86,16 @@ async def test_an_operator_of_one_org_manages_that_org_only(management: Any) -> 
         assert (await operator.put(f"{BASE}/apis/ttd.permit.cases.v2", json=MADE)).status_code == 403
 
 
+async def test_the_platforms_own_apis_are_its_operators(management: Any) -> None:
+    async with management.deploy() as operator:
+        made = await operator.put(f"{BASE}/apis/platform.storage.cases.v2", json=MADE)
+        assert made.status_code == 200
+        found = (await operator.get(f"{BASE}/catalogue/platform.storage.cases.v2")).json()
+        assert (found["url"], found["openapi"]) == ("https://platform.havn.test/storage", "")
+    async with management.deploy("ttd") as operator:
+        assert (await operator.delete(f"{BASE}/apis/platform.storage.cases.v2")).status_code == 403
+
+
 async def test_what_an_app_declares_is_changed_by_its_deployments_only(management: Any) -> None:
     await management.publish()
     async with await management.owner() as owner:
