@@ -23,9 +23,12 @@ def client(make_verifier) -> Callable[..., httpx2.AsyncClient]:
     async def strict(request: Any) -> Any:
         return json_response(require_principal(request).user_id)
 
+    async def version(request: Any) -> Any:
+        return json_response(principal(request).at_least)
+
     def make(**options: Any) -> httpx2.AsyncClient:
         app = create_app(
-            [Route("/who", who), Route("/strict", strict)],
+            [Route("/who", who), Route("/strict", strict), Route("/version", version)],
             name="test",
             middleware=[Middleware(Authentication, verifier=make_verifier(**options))],
         )
@@ -81,3 +84,12 @@ async def test_when_keys_cannot_be_fetched_the_answer_is_503_and_not_a_signed_ou
         response = await client().get("/who", headers=headers)
         assert response.status_code == 503
         assert response.headers["retry-after"]
+
+
+async def test_a_caller_may_demand_access_rights_no_older_than_it_knows_of(client, issuer) -> None:
+    bearer = {"Authorization": f"Bearer {issuer.token()}"}
+    assert (await client().get("/version", headers=bearer)).json() is None
+    assert (await client().get("/version", headers=bearer | {"X-Authz-Version": "42"})).json() == 42
+    for text in ("newest", "-1", "", "9" * 19, "٤"):
+        refused = await client().get("/version", headers=bearer | {"X-Authz-Version": text.encode()})
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_version")
