@@ -6,6 +6,7 @@ ours, digits that may be a national identity number masked, the client's address
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from datetime import UTC, datetime
@@ -113,6 +114,7 @@ def mask_path(target: str) -> str:
     return _IDENTITY.sub("***********", target.partition("?")[0])[:MAX_PATH]
 
 
+@functools.lru_cache(4096)
 def truncate_address(address: str) -> str:
     """A client's address without the part that tells one household from another: /24 and /48."""
     try:
