@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Role = Literal["look", "deploy", "approve", "administer"]
 OrgOption = Annotated[str, Parameter(name="--org")]
+# Providers give subjects that begin with a hyphen too.
+Subject = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 app = App(name="access", help="Give roles to people and tokens, and take them back.")
 
@@ -33,7 +35,7 @@ def asked(ask: Callable[[EstateClient], Awaitable[T]], state: Path | None) -> T:
 
 
 @app.command
-def grant(subject: str, role: Role, /, *, org: OrgOption, state: StateOption = None) -> None:
+def grant(subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None) -> None:
     """Give somebody a role. Deploy and approve include look; administer includes all.
 
     Parameters
@@ -54,7 +56,7 @@ def grant(subject: str, role: Role, /, *, org: OrgOption, state: StateOption = N
 
 
 @app.command
-def revoke(subject: str, role: Role, /, *, org: OrgOption, state: StateOption = None) -> None:
+def revoke(subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None) -> None:
     """Take a role back; it holds from the next request on.
 
     Parameters
