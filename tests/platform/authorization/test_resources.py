@@ -132,6 +132,7 @@ async def test_an_entry_is_made_changed_and_ended_by_its_owner(call, http) -> No
         ({"resourceType": "Nonsense"}, "invalid_body"),
         ({"accessListMode": "Sometimes"}, "invalid_body"),
         ({"hasCompetentAuthority": None}, "resource_invalid"),
+        ({"hasCompetentAuthority": {"orgcode": "no such code"}}, "resource_invalid"),
     ],
 )
 async def test_an_entry_that_is_not_valid_is_refused(call, changes: dict[str, Any], code: str) -> None:
@@ -170,7 +171,8 @@ async def test_apps_are_told_from_their_metadata(call, platform, http, registere
         {"id": "urn:altinn:app", "value": "permit"},
     ]
     assert (await http.request("GET", f"{BASE}/app_ttd_a_b")).json()["title"] == {"nb": "Med strek"}
-    assert (await http.request("GET", f"{BASE}/app_ttd_none")).status_code == 404
+    for none in ("app_ttd_none", "app_ttd_..", "app_ttd_", "app_ttd_x%3Fq", "app_ttd", "nope"):
+        assert (await http.request("GET", f"{BASE}/{none}")).status_code == 404
     listed = (await http.request("GET", f"{BASE}/resourcelist")).json()
     assert [one["identifier"] for one in listed] == ["altinn_keyrole_access", ID, "app_ttd_permit", "app_ttd_a_b"]
     assert {one["identifier"]: one["accessListMode"] for one in listed}["app_ttd_permit"] == "Enabled"

@@ -7,6 +7,7 @@ of whichever replica, is never answered from before it was given.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -37,7 +38,9 @@ class Versions:
         async def handler(request: Request) -> Response:
             response = await write(request)
             if response.status_code < 300:
-                response.headers[VERSION_HEADER] = str(await self._store.current())
+                # What is written is written: an answer without its version is better than none.
+                with suppress(Problem):
+                    response.headers[VERSION_HEADER] = str(await self._store.current())
             return response
 
         return handler

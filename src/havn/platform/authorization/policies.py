@@ -108,7 +108,11 @@ class PolicyAdministration:
         """For each subject (lower case urn) the addresses whose policy in force names it in a Permit rule."""
         # Versions from before subjects were kept are read once, when somebody asks.
         for org, app, version, xml in await self._store.without_subjects():
-            named = subjects_of(load_policy(xml, source=f"{org}/{app}"))
+            try:
+                named = subjects_of(load_policy(xml, source=f"{org}/{app}"))
+            except PolicyError:
+                # Kept by an earlier engine and unusable for this one: it permits nobody anything.
+                named = []
             await self._store.set_subjects(org, app, version, named)
         found: dict[str, list[tuple[str, str]]] = {}
         for org, app, named in await self._store.naming(urns):

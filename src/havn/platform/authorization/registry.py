@@ -33,6 +33,7 @@ from havn.platform.authorization.store.resources import ForeignResource, Resourc
 LANGUAGES = ("nb", "nn", "en")
 MAX_SUBJECTS = 100
 _ID = re.compile(r"[a-z0-9_-]{4,100}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _EXPIRED = frozenset({"expired", "withdrawn"})
 
 
@@ -73,7 +74,8 @@ class Registry:
             if found is None:
                 raise _not_found()
             return found
-        if version_id is not None or not all(app):
+        # Only what can be a name goes into the path of a question to storage.
+        if version_id is not None or not all(_NAME.fullmatch(part) for part in app):
             raise _not_found()
         try:
             metadata = await self._storage.application("/".join(app))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,6 +18,7 @@ from havn.platform.authorization.askers import asker
 from havn.platform.authorization.freshness import Stamp
 from havn.platform.authorization.registry import Registry
 
+_ORG = re.compile(r"[a-z][a-z0-9]{1,49}")
 WRITE, ADMIN = "altinn:resourceregistry/resource.write", "altinn:resourceregistry/resource.admin"
 
 
@@ -109,8 +112,8 @@ async def own(registry: Registry, owner: Principal, id_: str) -> str:
 def _authority(owner: Principal, named: CompetentAuthority | None) -> str:
     """The owner code that the entry names; 400 without one, 403 unless it is the writer's own."""
     code = (named.orgcode or "").lower() if named is not None else ""
-    if named is None or not code:
-        raise Problem(400, "hasCompetentAuthority.orgcode is needed.", code="resource_invalid")
+    if named is None or not _ORG.fullmatch(code):
+        raise Problem(400, "hasCompetentAuthority.orgcode must be an owner's code.", code="resource_invalid")
     if owner.has_scope(ADMIN):
         return code
     if code != owner.org or (named.organization is not None and named.organization != owner.org_number):
