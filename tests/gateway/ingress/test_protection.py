@@ -157,6 +157,23 @@ async def test_a_client_that_leaves_is_its_own_fault(guarded, upstream, head):
     assert (line.status, line.origin_status) == (499, 0)
 
 
+async def test_a_request_that_we_break_off_at_our_end_is_our_fault(guarded, upstream, head):
+    gateway = await guarded()
+    asked = asyncio.Event()
+
+    async def never(reader, writer):
+        asked.set()
+        await reader.read()
+
+    gateway.route((await upstream(never)).address)
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(head(close=False))
+    await asked.wait()
+    await gateway.ingress.close(0.01)
+    assert [each.status for each in gateway.lines()] == [503]
+    writer.close()
+
+
 async def test_the_log_is_rotated_by_size_and_loses_no_line(guarded, upstream, answering, head):
     gateway = await guarded(max_bytes=2000)
     gateway.route((await upstream(answering(OK))).address)

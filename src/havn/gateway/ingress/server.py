@@ -100,9 +100,12 @@ class Ingress:
             wire.close()
         if self._tasks:
             await asyncio.wait(set(self._tasks.values()), timeout=seconds)
-        for wire, task in list(self._tasks.items()):
+        left = list(self._tasks.items())
+        for wire, task in left:
             task.cancel()
             wire.abort()
+        # Each still writes its line in the access log.
+        await asyncio.gather(*(task for _, task in left), return_exceptions=True)
         self._pool.close()
 
     def _arrived(self, wire: Wire) -> None:
@@ -165,7 +168,8 @@ class Ingress:
             client.abort()
         except asyncio.CancelledError:
             if exchange is not None and not exchange.status:
-                exchange.status = _CLIENT_LEFT
+                # Unless it was we who could wait no longer.
+                exchange.status = 503 if self._closing and not client.gone else _CLIENT_LEFT
                 self._record(exchange)
             raise
         finally:
