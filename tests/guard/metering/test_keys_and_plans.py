@@ -94,6 +94,8 @@ async def test_a_subscription_that_is_not_active_gives_no_access(rig, state):
     key = await rig.key(await rig.subscription(await rig.plan(await rig.api()), state=state))
     answer = await (await rig.replica()).get(key=key)
     assert (answer.status_code, answer.json()["code"]) == (403, f"subscription_{state}")
+    # Recorded as that subscription's request all the same.
+    assert answer.headers["x-havn-subscription"]
 
 
 async def test_a_change_is_in_force_once_it_is_heard_of_and_a_key_is_asked_about_once(rig):

@@ -101,10 +101,8 @@ class Metering:
             if consumer is None:
                 await self.app(scope, receive, send)
                 return
-            if consumer.subscription:
-                announced = [*announced, (_SUBSCRIPTION, consumer.subscription)]
-            if not consumer.covers(scope["method"], path):
-                raise answers.not_covered(consumer)
+            announced = _with_subscription(announced, consumer)
+            self._admit(consumer, entry, scope["method"], path)
         except Problem as problem:
             await problem.response()(scope, receive, _adding(send, announced))
             return
@@ -171,18 +169,23 @@ class Metering:
         consumer = known.consumer
         if consumer is None:
             raise answers.other_api() if known.known else answers.key_unknown()
-        grant = consumer.grant
-        assert grant is not None
-        if grant.key_state != "active":
-            raise answers.key_ended(grant.key_state)
-        if grant.state != "active":
-            raise answers.not_active(grant.state)
-        if consumer.until is not None and self._clock() >= consumer.until:
-            # It ended by itself; which of the two it was, the next question tells.
-            raise answers.key_ended("expired")
-        if grant.api != entry.id:
-            raise answers.other_api()
         return consumer
+
+    def _admit(self, consumer: Consumer, entry: Entry, method: str, path: str) -> None:
+        """Raise the `Problem` of a key that is known and does not open this."""
+        grant = consumer.grant
+        if grant is not None:
+            if grant.key_state != "active":
+                raise answers.key_ended(grant.key_state)
+            if grant.state != "active":
+                raise answers.not_active(grant.state)
+            if consumer.until is not None and self._clock() >= consumer.until:
+                # It ended by itself; which of the two it was, the next question tells.
+                raise answers.key_ended("expired")
+            if grant.api != entry.id:
+                raise answers.other_api()
+        if not consumer.covers(method, path):
+            raise answers.not_covered(consumer)
 
     async def _platforms_own(self, scope: Scope) -> bool:
         """Whether a component or an app of a trusted issuer calls, as its platform token proves."""
@@ -221,6 +224,10 @@ def client_address(scope: Scope) -> str:
         return str(forwarded.rpartition(b",")[2].strip().decode("latin-1"))
     client = scope.get("client")
     return client[0] if client else ""
+
+
+def _with_subscription(headers: list[Header], consumer: Consumer) -> list[Header]:
+    return [*headers, (_SUBSCRIPTION, consumer.subscription)] if consumer.subscription else headers
 
 
 def _key_in(query: bytes) -> bool:
