@@ -12,6 +12,7 @@ import msgspec
 from havn.clusters.kubernetes import reading
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Kube
+from havn.clusters.kubernetes.leaves import TRUST
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
 from havn.clusters.port import ClusterError
 
@@ -117,9 +118,10 @@ async def install(kube: Kube, helm: Helm, chart: Path, values: Mapping[str, Any]
         raise ClusterError(f"What charts/cluster brings did not become ready: {await _why(kube)}") from None
 
 
-async def uninstall(helm: Helm) -> None:
-    """Take `charts/cluster` away. Raises `ClusterError`."""
+async def uninstall(kube: Kube, helm: Helm) -> None:
+    """Take `charts/cluster` away, and what is believed with it. Raises `ClusterError`."""
     await helm.uninstall(RELEASE)
+    await kube.delete("v1", "secrets", TRUST)
 
 
 async def _why(kube: Kube) -> str:

@@ -255,7 +255,7 @@ class EstateApi:
         if not row.apps:
             try:
                 async with self._clusters.reach(row) as reached:
-                    await bootstrap.uninstall(reached.helm)
+                    await bootstrap.uninstall(reached.kube, reached.helm)
             except ClusterError as error:
                 if not force:
                     raise Problem(
