@@ -294,7 +294,7 @@ async def test_an_app_in_maintenance_says_so_in_the_readers_language_and_counts_
 
 
 async def test_a_blocked_address_is_refused(start):
-    traefik = await start(App(), {"blocked": ["127.0.0.0/8"]})
+    traefik = await start(App(), {"blocked": ["192.0.2.7", "127.0.0.0/8", "2001:db8:77::/48"]})
     async with traefik.client() as client:
         answer = await client.get("/first")
         assert (answer.status_code, answer.json()["code"]) == (429, "blocked")
