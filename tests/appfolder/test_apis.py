@@ -63,6 +63,12 @@ def test_apis_are_read_with_the_app(folder: Path) -> None:
         ("/instances", "instances", 6, "name or path"),
         ("per: day", "per: hour", 15, "hour"),
         ("version: 1", "version: 2", 2, "2"),
+        (
+            "apis:\n",
+            "apis:\n  - {name: a, title: {nb: A}, paths: [/instances/]}\n",
+            2,
+            "two Apis claim the path /instances",
+        ),
         ("daily", "burst", 9, "two limits are called burst"),
     ],
 )

@@ -7,6 +7,7 @@ Times are UTC, counts are requests.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -199,8 +200,9 @@ class Declarations(Written, frozen=True, kw_only=True):
     apis: Annotated[tuple[ApiDeclaration, ...], Meta(max_length=20)] = ()
 
     def __post_init__(self) -> None:
-        """Name and version tell Apis apart."""
+        """Name and version tell Apis apart; a request belongs to one of them, by its path."""
         _distinct([f"{api.name} {api.version}" for api in self.apis], "two Apis are {}")
+        _distinct(claimed_paths(self.apis), "two Apis claim the path {}")
 
 
 class Deprecation(Written, frozen=True, kw_only=True):
@@ -366,6 +368,12 @@ class Consumer(Wire, frozen=True, kw_only=True):
     last_used: datetime | None = None
     requests: int = 0
     """In the last 30 days."""
+
+
+def claimed_paths(apis: Iterable[ApiTerms]) -> list[str]:
+    """The paths of those that answer, each as often as it is claimed by different Apis."""
+    answering = [api for api in apis if api.state in ("published", "deprecated")]
+    return [path for api in answering for path in sorted({path.rstrip("/") or "/" for path in api.paths})]
 
 
 def _distinct(names: list[str], complaint: str) -> None:

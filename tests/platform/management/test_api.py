@@ -129,7 +129,12 @@ async def test_bad_terms_are_refused_with_the_place(management: Any) -> None:
 async def test_an_old_version_is_deprecated_with_its_successor(management: Any) -> None:
     async with await management.owner() as owner:
         for version in ("v1", "v2"):
-            await owner.put(f"{BASE}/apis/ttd.permit.cases.{version}", json=MADE | {"version": version})
+            members = {"version": version, "paths": [f"/{version}"]}
+            made = await owner.put(f"{BASE}/apis/ttd.permit.cases.{version}", json=MADE | members)
+            assert made.status_code == 200, made.text
+        taken = await owner.put(f"{BASE}/apis/ttd.permit.cases.v3", json=MADE | {"version": "v3", "paths": ["/v2/"]})
+        assert (taken.status_code, taken.json()["code"]) == (409, "path_taken")
+        assert (await owner.get(f"{BASE}/apis/ttd.permit.cases.v3")).status_code == 404
         end = "2027-06-30T00:00:00Z"
         done = await owner.post(f"{BASE}/apis/{API}/deprecate", json={"sunset": end, "successor": "v2"})
         assert done.status_code == 200, done.text

@@ -17,6 +17,7 @@ from havn.contracts.management import (
     Plan,
     PlanTerms,
     api_id,
+    claimed_paths,
     plan_id,
 )
 from havn.kit.problem import Problem
@@ -52,12 +53,17 @@ class Apis:
         return plan, await self.find(plan.api)
 
     async def write(self, actor: Actor, org: str, app: str, terms: ApiDeclaration) -> Api:
-        """Make or change one Api with its plans. 409 when it came with a deployment, which alone may change it."""
+        """Make or change one Api with its plans.
+
+        409 when it came with a deployment, which alone may change it, or another Api of the app has one of its paths.
+        """
         _check_names(org, app)
         id_ = api_id(org, app, terms.name, terms.version)
         async with self._db.transaction() as connection:
             await self._not_declared(connection, id_)
-            return await self._write(connection, actor, org, app, terms, declared=False)
+            written = await self._write(connection, actor, org, app, terms, declared=False)
+            await self._one_api_a_path(connection, org, app)
+            return written
 
     async def declare(self, actor: Actor, org: str, app: str, wanted: Declarations) -> list[Api]:
         """Make the app's declared Apis exactly `wanted`, as a deployment does; safe to repeat.
@@ -70,7 +76,9 @@ class Apis:
             for before in await apis.declared(connection, org, app):
                 if before.id not in ids:
                     await self._withdraw(connection, actor, before, declared=True)
-            return [await self._write(connection, actor, org, app, each, declared=True) for each in wanted.apis]
+            written = [await self._write(connection, actor, org, app, each, declared=True) for each in wanted.apis]
+            await self._one_api_a_path(connection, org, app)
+            return written
 
     async def write_plan(self, actor: Actor, api: str, terms: PlanTerms) -> Plan:
         """Make or change one plan, open to new subscribers. 404, or 409 as for `write`."""
@@ -134,6 +142,14 @@ class Apis:
         for each in terms.plans:
             await self._write_plan(connection, actor, after, each)
         return after
+
+    async def _one_api_a_path(self, connection: Connection, org: str, app: str) -> None:
+        claimed = claimed_paths(await apis.managed_apis(connection, org, app))
+        twice = next((path for place, path in enumerate(claimed) if path in claimed[:place]), None)
+        if twice is not None:
+            raise Problem(
+                409, f"Another Api of the app has the path {twice}: a request belongs to one.", code="path_taken"
+            )
 
     async def _put(
         self, connection: Connection, actor: Actor, action: str, before: Api | None, after: Api, *, declared: bool

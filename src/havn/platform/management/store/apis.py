@@ -16,9 +16,15 @@ _MANAGED = ("published", "deprecated", "retired")
 
 
 async def managed_apis(queries: Queries, org: str, app: str) -> list[Api]:
-    """The Apis whose requests are to be checked: all of the app's but drafts."""
+    """The Apis whose requests are to be checked: all of the app's but drafts; of those with one path, the first counts.
+
+    Retired ones come last: another that answers may have their paths.
+    """
     rows = await queries.fetch(
-        "select document from api where org = $1 and app = $2 and state = any($3) order by id", org, app, _MANAGED
+        "select document from api where org = $1 and app = $2 and state = any($3) order by state = 'retired', id",
+        org,
+        app,
+        _MANAGED,
     )
     return [_api.decode(row[0]) for row in rows]
 
