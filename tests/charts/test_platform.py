@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,22 @@ def test_the_charts_apis_are_the_platforms():
     }
 
 
+# What brings a client of another API along.
+_THROUGH = {"guard.callers": "authentication", "guard.enforcement": "authorization", "guard.metering": "management"}
+
+
+@pytest.mark.parametrize("api", [api.name for api in APIS])
+def test_an_apis_calls_are_those_that_its_code_makes(api):
+    sources = [path.read_text() for path in (ROOT / "src" / "havn" / "platform" / api).rglob("*.py")]
+    modules = set(re.findall(r"(?m)^from havn\.((?:clients|guard)\.\w+)", "\n".join(sources)))
+    made = {module.removeprefix("clients.") for module in modules if module.startswith("clients.")}
+    made |= {called for module, called in _THROUGH.items() if module in modules}
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    # The sign-in and the way out are no APIs; nobody needs a rule to reach itself.
+    calls = set(values["apis"][api]["calls"]) - {"login", "egress"}
+    assert calls == made & {each.name for each in APIS} - {api}
+
+
 def test_a_new_api_is_one_entry(render):
     objects = render({"apis.brand": {"calls": ["storage"]}})
     assert {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"} <= {
@@ -289,7 +306,7 @@ def test_an_api_reaches_those_it_asks_the_database_and_names_and_nothing_else(re
         for rule in policy["egress"]
         if "namespaceSelector" not in rule["to"][0] and "podSelector" in rule["to"][0]
     ]
-    assert called == ["authentication", "register"]
+    assert called == ["authentication", "register", "management"]
     assert [rule["to"] for rule in policy["egress"] if "ipBlock" in rule["to"][0]] == [
         [{"ipBlock": {"cidr": CIDRS[0]}}]
     ]
