@@ -231,7 +231,9 @@ async def over_http() -> list[tuple[str, str]]:
                 await send({"type": f"{message['type']}.complete"})
             await send({"type": "lifespan.shutdown.complete"})
             return
-        await parts[scope["path"].split("/")[1]](scope, receive, send)
+        # What this platform has not got is not found, as with any other.
+        part = parts.get(scope["path"].split("/")[1], JSONResponse({"title": "Not Found"}, 404))
+        await part(scope, receive, send)
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

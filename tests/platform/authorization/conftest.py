@@ -223,7 +223,9 @@ class Platform:
                 if self.register_away:
                     await JSONResponse({"title": "away"}, 503)(scope, receive, send)
                     return
-            await parts[first](scope, receive, send)
+            # What this platform has not got is not found, as with any other.
+            part = parts.get(first, JSONResponse({"title": "Not Found"}, 404))
+            await part(scope, receive, send)
 
         return dispatch
 
