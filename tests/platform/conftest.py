@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 import pyrage
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.guard.platform_token import PlatformTokenSigner
@@ -46,6 +47,9 @@ class Now:
         self.now += timedelta(**time)
 
 
+_NO_SUCH_API = PlainTextResponse("There is no such platform API.", 404)
+
+
 class Apps:
     """One ASGI application for all hosts, as the platform process is."""
 
@@ -61,7 +65,7 @@ class Apps:
         name = own or scope["path"].split("/")[1]
         if name in self.away:
             raise httpx2.ConnectError("away")
-        app = self.login if name == "login" else self.by_api[name]
+        app = self.login if name == "login" else self.by_api.get(name, _NO_SUCH_API)
         assert app is not None
         await app(scope, receive, send)
 

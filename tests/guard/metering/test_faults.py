@@ -186,6 +186,16 @@ async def test_where_there_is_no_api_management_nothing_is_managed():
         assert (await following.known()).empty
 
 
+async def test_a_management_api_whose_route_is_lost_opens_nothing(rig):
+    await rig.plan(await rig.api())
+    replica = await rig.replica()
+    following = replica.meter.following
+    following._source = Scripted()
+    following._source.managed_answers = [None]
+    await following.read()
+    assert (await replica.get()).status_code == 401
+
+
 async def test_what_is_managed_is_read_until_it_could_be_and_kept_when_it_cannot_be():
     source, away = Scripted(), Problem(503)
     source.managed_answers = [away, None]

@@ -114,8 +114,11 @@ class Following:
     async def read(self) -> None:
         """Read what is managed, now. Raises `Problem`, and then what was read last stays in force."""
         managed = await self._source.managed()
-        # Where there is no API management, nothing is managed.
-        self.table = Table(managed.apis) if managed is not None and managed.apis else NOTHING
+        if managed is not None:
+            self.table = Table(managed.apis) if managed.apis else NOTHING
+        elif self.table is None:
+            # Where there has never been API management, nothing is managed; where it has, its route is gone for now.
+            self.table = NOTHING
         self._first.set()
 
     async def _keep_reading(self) -> None:

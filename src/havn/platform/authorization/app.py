@@ -16,6 +16,8 @@ from havn.clients.register import RegisterClient
 from havn.clients.storage import StorageClient
 from havn.guard.callers import Callers
 from havn.guard.facts import FactCache
+from havn.guard.metering.meter import Meter
+from havn.guard.metering.middleware import metered
 from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.guard.reporting import DecisionReporter
@@ -67,13 +69,12 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     `transport` carries calls to other platform APIs in place of the network.
     """
     stores = await Stores.open(settings.authorization_database_url)
-    http = HttpClient(
-        settings.platform_url,
-        name="The platform",
-        host=f"platform.{settings.domain}",
-        timeout=35,
-        transport=transport,
-    )
+
+    def client(name: str, timeout: float) -> HttpClient:
+        host = f"platform.{settings.domain}"
+        return HttpClient(settings.platform_url, name=name, host=host, timeout=timeout, transport=transport)
+
+    http = client("The platform", 35)
     signer = PlatformTokenSigner(
         issuer="platform",
         app=COMPONENT,
@@ -82,6 +83,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
         clock=clock,
     )
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
+    meter = Meter.over(client, signer, org="platform", app=COMPONENT)
     information = InformationPoint(RegisterClient(http), signer, stores.delegations, clock=clock)
     hub = ChangeHub(settings.authorization_database_url, information.role_version)
     source = LocalFacts(stores.policies, information)
@@ -123,6 +125,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             await stack.enter_async_context(log.cleaning())
             await stack.enter_async_context(reporter.running())
             await stack.enter_async_context(hub.running())
+            await stack.enter_async_context(meter.running())
             yield
 
     async def health(request: Request) -> Response:
@@ -175,5 +178,9 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
         ],
         name=COMPONENT,
         lifespan=lifespan,
-        middleware=[Middleware(Authentication, verifier=callers.users), Middleware(AtLeast, versions=versions)],
+        middleware=[
+            Middleware(Authentication, verifier=callers.users),
+            *metered(COMPONENT, meter, callers.components),
+            Middleware(AtLeast, versions=versions),
+        ],
     )

@@ -14,6 +14,8 @@ from starlette.routing import Route
 
 from havn.clients.register import RegisterClient
 from havn.guard.callers import Callers
+from havn.guard.metering.meter import Meter
+from havn.guard.metering.middleware import metered
 from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock, system_clock
@@ -34,7 +36,11 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     """
     store = await Store.open(settings.profile_database_url)
     host = f"platform.{settings.domain}"
-    http = HttpClient(settings.platform_url, name="The platform", host=host, timeout=35, transport=transport)
+
+    def client(name: str, timeout: float) -> HttpClient:
+        return HttpClient(settings.platform_url, name=name, host=host, timeout=timeout, transport=transport)
+
+    http = client("The platform", 35)
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
     signer = PlatformTokenSigner(
         issuer="platform",
@@ -43,11 +49,12 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         key=settings.platform_access_key,
         clock=clock,
     )
+    meter = Meter.over(client, signer, org="platform", app="profile")
     profiles = Profiles(store, RegisterClient(http), signer, clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with callers.following():
+        async with callers.following(), meter.running():
             yield
         await http.close()
         await store.close()
@@ -64,5 +71,8 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         [Route(f"{BASE}/health", health), Route(f"{BASE}/health/ready", ready), *api.routes(BASE)],
         name="profile",
         lifespan=lifespan,
-        middleware=[Middleware(Authentication, verifier=callers.users)],
+        middleware=[
+            Middleware(Authentication, verifier=callers.users),
+            *metered("profile", meter, callers.components),
+        ],
     )
