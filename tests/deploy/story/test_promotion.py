@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from havn.contracts.deploy import Deployment, DeployRequest
@@ -146,6 +147,10 @@ async def test_two_who_approve_at_once_begin_it_once(waiting):
 
 async def test_who_asked_may_take_it_back(waiting):
     asked = await waiting.ask()
+    # Somebody of the same name is somebody else.
+    with pytest.raises(Problem) as caught:
+        await waiting.approvals.reject(asked.id, msgspec.structs.replace(KARI, subject="person:other"), None, NOW)
+    assert caught.value.status == 403
     taken = await waiting.approvals.reject(asked.id, KARI, "A mistake.", NOW)
     assert (taken.status, taken.decided_by, taken.comment) == ("rejected", "kari", "A mistake.")
 

@@ -88,7 +88,7 @@ class Approvals:
         return deployment
 
     async def reject(self, number: int, operator: Operator, comment: str | None, now: datetime) -> Approval:
-        """Turn it down; who asked may take it back so. Raises 404 and 409 `Problem`s."""
+        """Turn it down; who asked may take it back so, and who approves. Raises 403, 404 and 409 `Problem`s."""
         async with self._db.transaction() as connection:
             found = await self._decidable(connection, number, operator, now, own=True)
             await self._decide(connection, found, "rejected", operator, comment, now, None)
@@ -111,6 +111,8 @@ class Approvals:
         if found.status != "waiting":
             by = f" by {found.decided_by}" if found.decided_by else ""
             raise Problem(409, f"Approval {number} was {found.status}{by} already.", code="already_decided")
+        if own and row["requester"] != operator.subject:
+            operator.require("approve", found.org)
         if not own and row["requester"] == operator.subject:
             raise Problem(
                 403, f"{operator.name} asked for this deployment, so somebody else must approve it.",
