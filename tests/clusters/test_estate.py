@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +19,9 @@ import pyrage
 import pytest
 
 from havn.deploy.release.signing import SigningKey
-from havn.local.environment import free_port
+from havn.local.environment import Keys, free_port
 from havn.local.kubernetes.network import HOST_ADDRESS
+from havn.local.secrets import SecretStore
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[2]
@@ -240,3 +243,63 @@ def _service_account(kubernetes, folder: Path) -> tuple[str, ...]:
 def test_the_api_answers_on_the_clusters_network_only_where_it_is_told_to(plane):
     with pytest.raises(httpx2.TransportError):
         httpx2.get(f"http://{HOST_ADDRESS}:{plane.url.rpartition(':')[2]}/health", trust_env=False, timeout=2)
+
+
+@pytest.fixture(scope="module")
+def embedded(image_registry, pushed, toolchain, base_image) -> Iterator[tuple[Path, int, dict[str, str]]]:
+    """`havn up` that may put images into the registry; its folder, port and environment."""
+    folder, port = Path(tempfile.mkdtemp(prefix="havn-test-")), free_port()
+    folder.chmod(0o711)
+    environ = {
+        **os.environ,
+        "HAVN_STATE": str(folder / ".havn"),
+        "HAVN_REGISTRY_URL": image_registry.url,
+        "HAVN_RUNTIME_IMAGE": pushed,
+        "HAVN_HELM": str(toolchain.program("helm")),
+        "NO_COLOR": "1",
+    }
+    with (folder / "up.log").open("wb") as log:
+        process = subprocess.Popen([BIN, "up", "--no-examples", "--port", str(port)], env=environ, stdout=log, stderr=log, cwd=folder)
+    until = time.monotonic() + 90
+    while not (folder / ".havn" / "run" / "reach.json").exists():
+        assert process.poll() is None, (folder / "up.log").read_text()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    yield folder, port, environ
+    process.terminate()
+    process.wait(30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_an_app_is_deployed_to_a_real_cluster_by_the_control_plane_of_havn_up(embedded, kubernetes):
+    folder, port, environ = embedded
+
+    def havn(*arguments: str, ok: bool = True) -> str:
+        done = subprocess.run(
+            [BIN, *arguments], capture_output=True, text=True, timeout=200, check=False, env=environ, cwd=folder
+        )
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout if ok else done.stderr
+
+    key = folder / "deploy-key.jwk"
+    key.write_text(Keys.open(SecretStore(folder / ".havn" / "secrets")).components["deploy"])
+    havn("org", "add", "ttd")
+    # The platform of this machine, as another environment has its own.
+    havn("environment", "add", "tt02", "--type", "test", "--scheme", "http", "--domain", f"havn.localhost:{port}",
+         "--platform", f"http://127.0.0.1:{port}", "--key", str(key))  # fmt: skip
+    assert "this machine's own environment" in havn(
+        "environment", "add", "local", "--type", "test", "--domain", "example.no", ok=False
+    )
+    havn("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(kubernetes.kubeconfig))
+    havn("new", "ttd/second")
+    app = next(path for path in folder.iterdir() if path.name.endswith("second"))
+    outcome = json.loads(havn("deploy", "ttd/second", "--env", "tt02", "--path", str(app), "--json"))
+    assert outcome["status"] == "succeeded"
+    assert kubernetes.kubectl("get", "deployment", "second", "-o", "jsonpath={.status.readyReplicas}") == "1"
+    [seen] = json.loads(havn("ps", "--json"))
+    assert (seen["environment"], seen["app"], seen["ready"], seen["problem"]) == ("tt02", "second", 1, None)
+    assert "undeploy first" in havn("cluster", "remove", "ttd", "--env", "tt02", "--yes", ok=False)
+    assert "has clusters" in havn("environment", "remove", "tt02", "--yes", ok=False)
+    havn("undeploy", "ttd/second", "--env", "tt02", "--yes")
+    havn("cluster", "remove", "ttd", "--env", "tt02", "--yes")
+    assert "second" not in kubernetes.kubectl("get", "deployments")

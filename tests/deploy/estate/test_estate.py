@@ -189,7 +189,7 @@ async def stored(estate: Estate, sealer: Sealer, org: str, server: str, environm
         credentials=sealer.seal(cluster_place(org, environment), text), ingress="", front=False, app_values={},
         base_values={}, status="bootstrapping", reason=None, version=0, added=author.now, added_by="test",
     )  # fmt: skip
-    await store.add_cluster(row, author, f"{environment}/{org}/-bootstrap")
+    await store.add_cluster(row, author)
     found = await store.cluster(org, environment)
     assert found is not None
     await store.set_cluster(org, environment, found.version, "ready")
@@ -226,6 +226,26 @@ async def test_a_cluster_that_is_not_ready_says_so(estate):
     # A job that comes late with the outcome of an older version changes nothing.
     await made.store.set_cluster("ttd", "tt02", row.version, "ready")
     assert (await made.store.cluster("ttd", "tt02")).status == "failed"
+
+
+async def test_a_new_domain_has_every_cluster_set_up_anew_and_other_facts_do_not(estate):
+    made, sealer, url, _ = estate
+    await stored(made, sealer, "ttd", "https://127.0.0.1:1")
+    author = Author("test", "", datetime.now(UTC))
+    row = await made.store.environment("tt02")
+    connection = await db.connect(url)
+    jobs = "select count(*) from deploy.job where kind = 'bootstrap'"
+    before = (await made.store.cluster("ttd", "tt02")).version
+    await made.store.put_environment(msgspec.structs.replace(row, approval="another"), author)
+    assert (await made.store.cluster("ttd", "tt02")).status == "ready"
+    assert (await made.store.cluster("ttd", "tt02")).version > before
+    assert await connection.fetchval(jobs) == 1
+    await made.store.put_environment(msgspec.structs.replace(row, domain="elsewhere.example.no"), author)
+    assert (await made.store.cluster("ttd", "tt02")).status == "bootstrapping"
+    # Whatever is said meanwhile, a set-up that was begun for the facts before has a successor.
+    await made.store.put_environment(msgspec.structs.replace(row, domain="elsewhere.example.no"), author)
+    assert await connection.fetchval(jobs) == 3
+    await connection.close()
 
 
 async def test_credentials_are_sealed_and_move_to_another_identity(estate):

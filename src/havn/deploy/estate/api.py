@@ -29,7 +29,6 @@ from havn.contracts.estate import (
     OrgRequest,
 )
 from havn.deploy.endpoints import Endpoint, all_orgs, any_org, body, caller, in_body
-from havn.deploy.estate.bootstrap import job_key
 from havn.deploy.estate.clusters import EstateClusters
 from havn.deploy.estate.environments import check_key
 from havn.deploy.estate.model import (
@@ -234,7 +233,7 @@ class EstateApi:
             added=author.now,
             added_by=author.who,
         )
-        await self._store.add_cluster(row, author, job_key(asked.org, asked.environment))
+        await self._store.add_cluster(row, author)
         stored = await self._store.cluster(asked.org, asked.environment)
         assert stored is not None
         return json_response(await self._info(stored), 202)

@@ -26,11 +26,6 @@ class _Which(msgspec.Struct, frozen=True):
     environment: str
 
 
-def job_key(org: str, environment: str) -> str:
-    """The key of the job: in the group of the cluster's apps, and the name of none."""
-    return f"{environment}/{org}/-bootstrap"
-
-
 def _egress(environment: EnvironmentRow) -> dict[str, Any]:
     """The API proxy's own view of the environment: where the platform is, as its apps are told."""
     apps = environment.app_values

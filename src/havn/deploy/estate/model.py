@@ -95,3 +95,8 @@ def cluster_place(org: str, environment: str) -> str:
 def key_place(environment: str, org: str, app: str, rollout: int) -> str:
     """What an app's sealed access key belongs to."""
     return f"access key {environment}/{org}/{app}/{rollout}"
+
+
+def job_key(org: str, environment: str) -> str:
+    """The key of the job that sets a cluster up: in the group of the cluster's apps, and the name of none."""
+    return f"{environment}/{org}/-bootstrap"

@@ -15,6 +15,7 @@ from havn.deploy.estate.model import (
     Status,
     cluster_place,
     environment_place,
+    job_key,
     key_place,
 )
 from havn.deploy.sealing import Sealed
@@ -133,10 +134,18 @@ class EstateStore:
                 row.name, row.type, row.scheme, row.domain, row.platform_url, row.approval, row.settings,
                 row.app_values, row.registry, _pack(row.deploy_key), author.now,
             )  # fmt: skip
-            # Clusters carry the environment's facts with them.
-            await connection.execute(
-                "update cluster set version = nextval('estate_version') where environment = $1", row.name
-            )
+            # Clusters carry the environment's facts with them, and some are in what was put in at first.
+            again = before is not None and _base(before) != _base(row)
+            clusters = await connection.fetch(
+                "update cluster set version = nextval('estate_version'),"
+                " status = case when $2 then 'bootstrapping' else status end where environment = $1"
+                " returning org, status",
+                row.name, again,
+            )  # fmt: skip
+            for cluster in clusters:
+                # One that is being set up is so for a version that is no more.
+                if cluster["status"] == "bootstrapping":
+                    await _enqueue_bootstrap(connection, cluster["org"], row.name)
             facts = None if before is None else _facts(before)
             await _audit(connection, author, "environment", row.name, "", facts, _facts(row))
 
@@ -168,8 +177,8 @@ class EstateStore:
 
     # Clusters.
 
-    async def add_cluster(self, row: ClusterRow, author: Author, job: str) -> None:
-        """Add a cluster, or give one new credentials and values, and enqueue its bootstrap under the key `job`."""
+    async def add_cluster(self, row: ClusterRow, author: Author) -> None:
+        """Add a cluster, or give one new credentials and values, and enqueue its bootstrap."""
         async with self._db.transaction() as connection:
             before = await connection.fetchrow(
                 "select server, namespace, ingress from cluster where org = $1 and environment = $2 for update",
@@ -195,7 +204,7 @@ class EstateStore:
             after = {"server": row.server, "namespace": row.namespace, "ingress": row.ingress}
             facts = None if before is None else dict(before)
             await _audit(connection, author, "add_cluster", row.environment, row.org, facts, after)
-            await enqueue(connection, "bootstrap", job, {"org": row.org, "environment": row.environment})
+            await _enqueue_bootstrap(connection, row.org, row.environment)
 
     async def cluster(self, org: str, environment: str) -> ClusterRow | None:
         """One cluster."""
@@ -338,6 +347,10 @@ def unknown_org(org: str) -> Problem:
     return Problem(404, f"There is no org {org[:40]}: add it with `havn org add {org[:40]}`.", code="unknown_org")
 
 
+async def _enqueue_bootstrap(connection: Connection, org: str, environment: str) -> None:
+    await enqueue(connection, "bootstrap", job_key(org, environment), {"org": org, "environment": environment})
+
+
 async def _audit(
     connection: Connection, author: Author, action: str, environment: str, org: str, before: Any, after: Any
 ) -> None:
@@ -346,6 +359,11 @@ async def _audit(
         " values ($1, $2, $3, $4, $5, $6, '', $7, $8)",
         author.now, author.who, author.address, action, environment, org, before, after,
     )  # fmt: skip
+
+
+def _base(row: EnvironmentRow) -> tuple[Any, ...]:
+    """What `charts/cluster` is told of the environment."""
+    return row.domain, row.type, row.registry, dict(row.settings), dict(row.app_values)
 
 
 def _facts(row: EnvironmentRow) -> dict[str, Any]:
