@@ -133,7 +133,9 @@ def test_what_an_app_declares_is_published_and_rolled_back_with_it(offered, tmp_
     subprocess.run([havn, "new", "ttd/arkiv", "--into", folder], check=True, capture_output=True)
     terms = folder / "deployment" / "api.yaml"
     terms.parent.mkdir(exist_ok=True)
-    two = TERMS + TERMS.replace("apis:\n", "").replace("name: cases", "name: cases\n    version: v2").lstrip("\n")
+    two = TERMS + TERMS.replace("apis:\n", "").replace("name: cases", "name: cases\n    version: v2").replace(
+        "/instances", "/v2"
+    ).lstrip("\n")
 
     def declared() -> dict[str, str]:
         return {each["id"]: each["state"] for each in offered.havn("api", "list", "ttd") if each["app"] == "arkiv"}
