@@ -25,7 +25,7 @@ class LocalRecords:
         signer = PlatformTokenSigner(
             issuer="platform", app="records", audience=addresses.public("platform"), key=key, clock=system_clock
         )
-        self._http = HttpClient(addresses.platform_url, name="The management API", host=host, verify=False)
+        self._http = HttpClient(addresses.platform_url, name="The management API", host=host, timeout=30, verify=False)
         client = LevelsClient(self._http)
         self._sender = Sender(
             state.logs / ACCESS_LOG,

@@ -83,6 +83,14 @@ async def test_each_line_counts_once_through_restarts(log, management, sender):
     assert management.came == 3
 
 
+async def test_many_counts_go_in_batches_that_are_taken_quickly(log, management, sender):
+    append(log, *(line(number, app=f"app{number % 1500}") for number in range(3000)))
+    await sender().turn()
+    assert management.good == 3000
+    assert all(len(batch.counts) <= 1000 for batch in management.batches.values())
+    assert len(management.batches) > 1
+
+
 async def test_no_log_is_no_work(management, sender):
     await sender().turn()
     assert management.came == 0

@@ -50,7 +50,7 @@ async def main() -> None:
     host = f"platform.{wanted.domain}"
     if bool(wanted.records_token) == bool(wanted.platform_access_key):
         raise settings.SettingsError("Give one of HAVN_RECORDS_TOKEN and HAVN_PLATFORM_ACCESS_KEY.")
-    http = HttpClient(wanted.platform_url, name="The management API", host=host)
+    http = HttpClient(wanted.platform_url, name="The management API", host=host, timeout=30)
     client = LevelsClient(http)
     proof = _proof(wanted, host)
     sender = Sender(

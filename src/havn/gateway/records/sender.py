@@ -17,6 +17,9 @@ from havn.gateway.records.following import Follower
 from havn.gateway.records.spool import Spool
 from havn.kit.problem import Problem
 
+_AT_ONCE = min(1000, MAX_COUNTS)
+"""Counts in a batch: about a second's work for the management API."""
+
 Deliver = Callable[[Batch], Awaitable[object]]
 
 _log = structlog.get_logger("records")
@@ -93,8 +96,8 @@ class Sender:
 
 
 def _parts(counts: list[MinuteCount]) -> Iterable[list[MinuteCount]]:
-    for start in range(0, len(counts), MAX_COUNTS):
-        yield counts[start : start + MAX_COUNTS]
+    for start in range(0, len(counts), _AT_ONCE):
+        yield counts[start : start + _AT_ONCE]
 
 
 def _minute(org: str, app: str, version: str, subscription: str, minute: int, counts: Counts) -> MinuteCount:
