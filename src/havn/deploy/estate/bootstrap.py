@@ -16,9 +16,11 @@ from havn.deploy.authority.keeper import Keeper
 from havn.deploy.estate.clusters import EstateClusters, front, merged
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
+from havn.kit.problem import Problem
 from havn.kit.queue import Job
 
 _NO_APP = "havn-no-such-app"
+_TRIES = 4
 
 
 class _Which(msgspec.Struct, frozen=True):
@@ -60,7 +62,10 @@ class Bootstrap:
         try:
             await self._install(row, environment)
             looked_at = bool(row.ingress) and await self._answers(row, environment)
-        except ClusterError as error:
+        except (ClusterError, Problem) as error:
+            if isinstance(error, Problem) and job.attempts < _TRIES:
+                # A part of our own that is away for now.
+                raise
             await self._store.set_cluster(row.org, row.environment, row.version, "failed", reason=str(error)[:2000])
             return
         await self._store.set_cluster(row.org, row.environment, row.version, "ready", front=looked_at)
