@@ -96,3 +96,15 @@ async def test_events_are_numbered_in_the_order_told(opened):
     for message in ("one", "two", "three"):
         await store.add_event(made.id, message, NOW)
     assert [(event.number, event.message) for event in await store.events(made.id, 1)] == [(2, "two"), (3, "three")]
+
+
+async def test_healing_changes_nothing_of_what_is_desired_but_the_revision(opened):
+    store, _ = opened
+    first = await store.request(wanted(replicas=2), NOW)
+    await store.succeed(first, {}, NOW)
+    scaled = await store.request(wanted("scale", replicas=5), NOW)
+    healed = await store.request(wanted("heal", replicas=2), NOW)
+    await store.succeed(scaled, {}, NOW)
+    await store.succeed(healed, {}, NOW)
+    desired = await store.desired(APP)
+    assert (desired.replicas, desired.revision, desired.rollout) == (5, 3, first.id)

@@ -180,6 +180,12 @@ class Store:
         async with self._db.transaction() as connection:
             if deployment.kind == "undeploy":
                 await connection.execute("delete from desired where environment = $1 and org = $2 and app = $3", *place)
+            elif deployment.kind == "heal":
+                # What is desired stays as it is now, whatever it was when somebody asked.
+                await connection.execute(
+                    "update desired set revision = $4 where environment = $1 and org = $2 and app = $3",
+                    *place, deployment.revision,
+                )  # fmt: skip
             else:
                 await connection.execute(
                     "insert into desired (environment, org, app, revision, release, replicas, rollout, base, scaling)"
@@ -189,7 +195,7 @@ class Store:
                     " base = case when $8 then desired.base else $9 end,"
                     " scaling = coalesce($10, desired.scaling)",
                     *place, deployment.revision, deployment.release, deployment.replicas, deployment.id,
-                    deployment.kind in ("scale", "heal"), deployment.base, deployment.scaling,
+                    deployment.kind == "scale", deployment.base, deployment.scaling,
                 )  # fmt: skip
                 await connection.execute(
                     "insert into release (org, app, digest, labels, first_deployed) values ($1, $2, $3, $4, $5)"
