@@ -58,14 +58,15 @@ class Management:
         client.headers.update({ACTING_FOR: "kari", ACTING_ADDRESS: "192.0.2.7", ACTING_ORG: org})
         return client
 
-    async def organisation(self, number: str, scope: str) -> Any:
-        """A system of an organisation, with a Maskinporten token that was exchanged."""
+    async def organisation(self, number: str, scope: str, audience: str | None = None) -> Any:
+        """A system of an organisation, with a Maskinporten token that was exchanged, for an owner's apps if named."""
         async with self.platform.client() as client:
             foreign = await client.post(
                 f"https://login.{DOMAIN}/test-token", json={"organisation": number, "scope": scope}
             )
         async with self.platform.client(foreign.json()) as client:
-            token = (await client.get("/authentication/api/v1/exchange/maskinporten")).json()
+            params = {"audience": audience} if audience is not None else {}
+            token = (await client.get("/authentication/api/v1/exchange/maskinporten", params=params)).json()
         return self.platform.client(token)
 
     async def consumer(self, name: str = LYSENDE) -> Any:

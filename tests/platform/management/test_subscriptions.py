@@ -91,6 +91,7 @@ async def test_nobody_else_sees_or_changes_a_subscription(published: Any) -> Non
         strangers = [
             await published.consumer("RYDDIG REGNSKAP AS"),
             await published.organisation(published.number("LYSENDE FURU AS"), "something:else"),
+            await published.organisation(published.number("LYSENDE FURU AS"), "havn:apis/consume", audience="ttd"),
         ]
         for stranger in strangers:
             for method, tail in (

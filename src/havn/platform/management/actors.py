@@ -55,7 +55,11 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mandates:
-    """Answers for whom an actor may act. A person's roles are asked of the register and kept for half a minute."""
+    """Answers for whom an actor may act. A person's roles are asked of the register and kept for half a minute.
+
+    A token for one owner's apps speaks to that owner only and counts for nothing here: an app could otherwise use what
+    it was shown.
+    """
 
     def __init__(self, register: RegisterClient, signer: PlatformTokenSigner, owners: Owners, clock: Clock) -> None:
         self._register = register
@@ -75,7 +79,7 @@ class Mandates:
         if actor.operator is not None:
             return actor.operator in (ALL_ORGS, org)
         caller, number = actor.principal, self._owners.number(org)
-        if org == PLATFORM or number is None:
+        if org == PLATFORM or number is None or caller.audience_org is not None:
             return False
         if caller.kind is Kind.SERVICE_OWNER:
             return caller.org == org and caller.has_scope(MANAGE_SCOPE)
@@ -92,7 +96,7 @@ class Mandates:
             if actor.for_all or number in self._numbers(actor.operator):
                 return
         elif caller.kind in (Kind.ORG, Kind.SERVICE_OWNER):
-            if caller.org_number == number and caller.has_scope(CONSUME_SCOPE):
+            if caller.org_number == number and caller.has_scope(CONSUME_SCOPE) and caller.audience_org is None:
                 return
         elif number in {each.number for each in await self.represented(actor)}:
             return
@@ -108,7 +112,6 @@ class Mandates:
         403 when the person's sign-in is below level 3.
         """
         caller = actor.principal
-        # A token for one owner's apps speaks to that owner only: an app could otherwise use what it was shown.
         if caller.kind is not Kind.USER or caller.party_id is None or caller.audience_org is not None:
             return ()
         if caller.auth_level < LEVEL:
