@@ -140,9 +140,9 @@ async def test_what_is_put_back_is_the_earlier_image_on_the_earlier_base_with_th
     assert (status.base, status.release, status.settled) == (first.base, first.release, True)
     assert kubectl(owner, "get", "deployment", "first", "-o", shown) == image
     assert (await owner.helm.history("first"))[-1].revision == 3
-    words = ["cat", "/mnt/app-secrets/api-key"]
+    words = ["python3", "-c", "print(open('/mnt/app-secrets/api-key').read())"]
     said = [each.data async for each in owner.cluster.execute("first", words) if isinstance(each, Output)]
-    assert b"".join(said) == b"of today"
+    assert b"".join(said) == b"of today\n"
 
 
 class Wire:
