@@ -23,7 +23,8 @@ from havn.local.environment import Keys, free_port
 from havn.local.kubernetes.network import HOST_ADDRESS
 from havn.local.secrets import SecretStore
 
-pytestmark = pytest.mark.cluster
+# A busy machine takes minutes to make the cluster and the image.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).with_name("havn")
 DOMAIN = "tt02.example.test"
@@ -259,7 +260,9 @@ def embedded(image_registry, pushed, toolchain, base_image) -> Iterator[tuple[Pa
         "NO_COLOR": "1",
     }
     with (folder / "up.log").open("wb") as log:
-        process = subprocess.Popen([BIN, "up", "--no-examples", "--port", str(port)], env=environ, stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen(
+            [BIN, "up", "--no-examples", "--port", str(port)], env=environ, stdout=log, stderr=log, cwd=folder
+        )
     until = time.monotonic() + 90
     while not (folder / ".havn" / "run" / "reach.json").exists():
         assert process.poll() is None, (folder / "up.log").read_text()
