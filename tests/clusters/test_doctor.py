@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -292,3 +295,21 @@ async def test_rights_are_asked_for_before_anything_is_stored(cluster):
     server.allowed = lambda asked: False
     with pytest.raises(ClusterError, match="may not do all that is needed in the namespace default: get deployments"):
         await bootstrap.usable(kube)
+
+
+def test_the_role_of_the_how_to_page_is_all_that_is_needed():
+    from havn.clusters.kubernetes import bootstrap
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-cluster.md").read_text()
+    found = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    [role] = [each for each in yaml.safe_load_all(found[1]) if each["kind"] == "Role"]
+    given = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    needed = {(*kind, verb) for kind, verbs in bootstrap.NEEDED.items() for verb in verbs}
+    assert needed - given == set()
