@@ -23,15 +23,16 @@ class Allowance:
     """
 
     __slots__ = (
-        "__weakref__", "active", "away_until", "busy", "demand", "denied_until", "first", "limit", "looked", "low",
-        "more_at", "most", "name", "need", "observed", "rejected", "remaining", "renewed", "returning", "seen",
-        "sent", "slots", "step", "subject", "units", "until", "used", "waiting",
+        "__weakref__", "active", "away_until", "busy", "demand", "denied_until", "first", "label", "limit", "looked",
+        "low", "more_at", "most", "name", "need", "observed", "rejected", "remaining", "renewed", "returning",
+        "seen", "sent", "slots", "step", "subject", "units", "until", "used", "waiting",
     )  # fmt: skip
 
     def __init__(self, subject: str, limit: str, name: str, most: int, *, step: float = 0.0, now: float) -> None:
         self.subject = subject
         self.limit = limit
         self.name = name
+        self.label = name.encode()
         self.most = most
         self.step = step
         """Seconds in which a rate fills by one; 0 for other limits."""
@@ -97,7 +98,7 @@ class Allowance:
         due = keeps and now - self.renewed > SLOT_SECONDS / 4
         if not (self.returning or self.used or self.need or self.rejected or self.observed or due):
             return None
-        want = max(0, portion - self.units) if self.used or self.need else 0
+        want = max(0, portion - self.units) if (self.used or self.need) and not all_back else 0
         asked = Ask(
             subject=self.subject,
             limit=self.limit,

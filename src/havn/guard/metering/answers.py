@@ -23,24 +23,24 @@ _AWAY_WAIT = 2
 
 def limit_headers(found: LimitSet, now: float, *, legacy: bool) -> list[Header]:
     """The policies that count the request, and the tightest of them as it is now."""
-    tightest = found.limits[0]
-    left = tightest.left()
-    for each in found.limits:
-        other = each.left()
-        if other < left:
+    limits = found.limits
+    tightest = limits[0]
+    left = tightest.remaining + tightest.units
+    for each in limits:
+        if (other := each.remaining + each.units) < left:
             tightest, left = each, other
     return _headers(found.policy, tightest, left, now, legacy=legacy)
 
 
 def _headers(policy: bytes, tightest: Allowance, left: int, now: float, *, legacy: bool) -> list[Header]:
     # Less may be left than was, after a plan was made smaller.
-    left = max(0, min(left, tightest.most))
+    left = min(left, tightest.most)
     if tightest.slots or left == tightest.most:
         wait = _CONCURRENT_WAIT
-        item = b'"%b";r=%d' % (tightest.name.encode(), left)
+        item = b'"%b";r=%d' % (tightest.label, left)
     else:
         wait = tightest.wait(now)
-        item = b'"%b";r=%d;t=%d' % (tightest.name.encode(), left, wait)
+        item = b'"%b";r=%d;t=%d' % (tightest.label, left, wait)
     headers: list[Header] = [(b"ratelimit-policy", policy), (b"ratelimit", item)]
     if legacy:
         headers += [

@@ -97,7 +97,7 @@ class Metering:
     async def _managed(self, entry: Entry, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         announced = entry.headers
         try:
-            consumer = await self._consumer(entry, scope)
+            consumer = self._remembered(entry, scope) or await self._consumer(entry, scope)
             if consumer is None:
                 await self.app(scope, receive, send)
                 return
@@ -143,6 +143,19 @@ class Metering:
         finally:
             portions.give_back(found.limits)
 
+    def _remembered(self, entry: Entry, scope: Scope) -> Consumer | None:
+        """Whoever sends nothing but a key that is known: nearly every request."""
+        key = None
+        for name, value in scope["headers"]:
+            if name in _KEY_HEADERS:
+                if key is not None:
+                    return None
+                key = value
+        if key is None or scope["query_string"] or entry.retired:
+            return None
+        known = self._meter.consumers.remembered(hashlib.sha256(key).digest())
+        return None if known is None else known.consumer
+
     async def _consumer(self, entry: Entry, scope: Scope) -> Consumer | None:
         """Who calls; None for whoever is not an API consumer. A `Problem` for who may not."""
         key = None
@@ -163,9 +176,7 @@ class Metering:
             return self._meter.consumers.address(entry.id, entry.anonymous, client_address(scope))
         if entry.retired:
             raise answers.retired(entry)
-        known = self._meter.consumers.remembered(hashlib.sha256(key).digest())
-        if known is None:
-            known = await self._meter.consumers.find(key)
+        known = await self._meter.consumers.find(key)
         consumer = known.consumer
         if consumer is None:
             raise answers.other_api() if known.known else answers.key_unknown()
@@ -245,11 +256,9 @@ def _adding(send: Send, headers: list[Header]) -> Send:
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            sent = message.get("headers")
             message["headers"] = [
-                *((name, value) for name, value in sent or () if name != _SUBSCRIPTION),
-                *headers,
-            ]
+                header for header in message.get("headers", ()) if header[0] != _SUBSCRIPTION
+            ] + headers
         await send(message)
 
     return with_headers

@@ -23,6 +23,7 @@ from havn.kit.problem import Problem
 TELL_SECONDS = 1.0
 _BATCH = 1000
 _TRIES = 4
+_CLOSE_SECONDS = 4.0
 _log = structlog.get_logger("guard")
 
 
@@ -72,6 +73,7 @@ class Portions:
     ) -> None:
         self._office = office
         self._pause = pause_seconds
+        self._closing = False
         self.monotonic = monotonic
         self._tick = tick_seconds
         self._holder = uuid.uuid4().hex
@@ -164,11 +166,11 @@ class Portions:
         try:
             yield self
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            # Not cut off: the answer under way may bring a portion, which is to be given back too.
+            self._closing = True
+            self._wake.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.settle(all_back=True), 2)
+                await asyncio.wait_for(task, _CLOSE_SECONDS)
 
     def _refusal(self, lacking: Sequence[Allowance], now: float) -> Refusal | None:
         denied = tuple(each for each in lacking if each.denied_until > now)
@@ -192,7 +194,7 @@ class Portions:
         await asyncio.shield(self._round)
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._tick if self._active or self._tallies else None):
                     await self._wake.wait()
@@ -208,7 +210,10 @@ class Portions:
             if self._away:
                 _let_go(self._round)
                 self._round = None
-                await asyncio.sleep(self._pause)
+                if not self._closing:
+                    await asyncio.sleep(self._pause)
+        _let_go(self._round)
+        await self.settle(all_back=True)
 
     async def settle(self, *, all_back: bool = False) -> None:
         """Settle all that has come up, now. `all_back`: and give up whatever is held."""
