@@ -329,7 +329,8 @@ async def test_a_migration_that_fails_changes_nothing_else_tells_why_and_the_nex
     wrong = {"HAVN_LOG_LEVEL": "DEBUG"}
     url = f"postgresql://postgres:wrong@{HOST_ADDRESS}:{platform.values['networkPolicy']['databasePort']}/postgres"
     kubectl("create", "secret", "generic", "wrong-admin", f"--from-literal=database-admin-url={url}")
-    before = kubectl("get", "pods", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
+    generations = ("get", "deployments", "-o", "custom-columns=:metadata.name,:metadata.generation")
+    before = kubectl(*generations)
     with pytest.raises(ClusterError, match="pre-upgrade"):
         await platform.upgrade(
             {
@@ -338,8 +339,7 @@ async def test_a_migration_that_fails_changes_nothing_else_tells_why_and_the_nex
             }
         )
     assert "The schema authentication was not migrated" in kubectl("logs", f"job/{RELEASE}-migrations")
-    after = kubectl("get", "pods", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
-    assert set(before.split()) <= set(after.split())
+    assert kubectl(*generations) == before
     await platform.upgrade()
 
 
