@@ -90,6 +90,8 @@ async def test_the_platforms_own_apis_are_its_operators(management: Any) -> None
     async with management.deploy() as operator:
         made = await operator.put(f"{BASE}/apis/platform.storage.cases.v2", json=MADE)
         assert made.status_code == 200
+        refused = await operator.put(f"{BASE}/apis/platform.register.cases.v2", json=MADE)
+        assert (refused.status_code, refused.json()["code"]) == (400, "not_managed")
         found = (await operator.get(f"{BASE}/catalogue/platform.storage.cases.v2")).json()
         assert (found["url"], found["openapi"]) == ("https://platform.havn.test/storage", "")
     async with management.deploy("ttd") as operator:

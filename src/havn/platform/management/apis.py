@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from havn.contracts.management import (
+    PLATFORM,
     Api,
     ApiDeclaration,
     ApiTerms,
@@ -28,6 +29,8 @@ from havn.platform.management.store import Connection, Database, apis
 _ORG = re.compile(r"[a-z][a-z0-9]{0,49}")
 _APP = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _ID = re.compile(r"([a-z][a-z0-9]{0,49})\.([a-z][a-z0-9-]{0,49})\.([a-z][a-z0-9-]{0,39})\.([a-z0-9][a-z0-9-]{0,19})")
+# The platform APIs that enforce what is published of them.
+_MANAGED = frozenset(("authorization", "profile", "storage"))
 _TERMS = frozenset(ApiTerms.__struct_fields__)
 
 
@@ -242,6 +245,10 @@ def _successor(org: str, app: str, name: str, wanted: str | None) -> str | None:
 def _check_names(org: str, app: str) -> None:
     if not _ORG.fullmatch(org) or not _APP.fullmatch(app):
         raise Problem(400, "The names of org and app cannot be used.", code="invalid_app")
+    if org == PLATFORM and app not in _MANAGED:
+        # An Api that nothing enforces would promise limits that nobody keeps.
+        names = ", ".join(sorted(_MANAGED))
+        raise Problem(400, f"Of the platform's own APIs, {names} can be managed; {app} cannot.", code="not_managed")
 
 
 def _unknown() -> Problem:
