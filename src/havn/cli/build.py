@@ -14,6 +14,7 @@ from havn.cli.output import Failure, JsonOption, say, write, write_json
 from havn.cli.platform import AsOption, StateOption, app_id, state_folder
 
 if TYPE_CHECKING:
+    from havn.deploy.registry import Registry
     from havn.deploy.release.build import Built
 
 
@@ -29,6 +30,9 @@ def build(
     json_: JsonOption = False,
 ) -> None:
     """Check an app folder and make its release: the same files always give the same digest.
+
+    With HAVN_REGISTRY_URL set, the release is sent there too, where a control plane elsewhere reads it;
+    HAVN_REGISTRY_USER and HAVN_REGISTRY_PASSWORD sign in there.
 
     Parameters
     ----------
@@ -84,6 +88,7 @@ def make_release(
     from havn.deploy.release.build import commit_of
     from havn.deploy.release.model import ReleaseError
     from havn.deploy.release.signing import SigningKey
+    from havn.kit.settings import SettingsError
     from havn.local.keyring import LocalKeyring
     from havn.local.secrets import SecretsError, SecretStore
     from havn.local.state import State, StateError
@@ -102,6 +107,7 @@ def make_release(
     if "[" in folder.id:
         raise Failure(f"{path} is a template: say whose app it shall be with --as ORG/APP.")
     own = State(state_folder(state))
+    folder_registry = LayoutRegistry(registry or own.registry)
     try:
         if registry is None or key is None:
             own.prepare()
@@ -110,17 +116,38 @@ def make_release(
             if key is not None
             else LocalKeyring(SecretStore(own.secrets)).signing_key(folder.org)
         )
-        return asyncio.run(
+        built = asyncio.run(
             build_release(
                 folder.root,
                 AppId(folder.org, folder.app),
-                registry=LayoutRegistry(registry or own.registry),
+                registry=folder_registry,
                 key=signing,
                 cache=own.cache,
                 commit=commit or commit_of(folder.root),
             )
         )
-    except (ReleaseError, RegistryError, StateError, SecretsError) as error:
+        asyncio.run(_send(folder_registry, built))
+        return built
+    except (ReleaseError, RegistryError, SettingsError, StateError, SecretsError) as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"The release could not be written: {error.strerror} ({error.filename}).") from error
+
+
+async def _send(source: Registry, built: Built) -> None:
+    """Put a release where a control plane elsewhere finds it: the registry that `HAVN_REGISTRY_URL` names, if any."""
+    from havn.deploy.estate.tools import connect
+    from havn.deploy.release.send import send
+    from havn.deploy.settings import ToolSettings
+    from havn.kit import settings
+
+    found = connect(settings.load(ToolSettings))
+    if found is None:
+        return
+    target, client = found
+    try:
+        sent = await send(source, target, built.release.repository, built.release.digest)
+    finally:
+        await client.close()
+    if sent:
+        say(f"Sent {sent / 1000:.1f} kB to the registry.")
