@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import gc
 import json
+import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ import pytest
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.port import ClusterError
 from havn.contracts.estate import ClusterRequest, EnvironmentRequest
+from havn.deploy.authority import certificates
 from havn.deploy.environments import Environment, FixedEnvironments
 from havn.deploy.estate.clusters import Tools, merged
 from havn.deploy.estate.model import Author, ClusterRow, EnvironmentRow, cluster_place, dns_records
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.estate.tools import NoImages
 from havn.deploy.estate.wiring import Estate
+from havn.deploy.publishing import Publisher
 from havn.deploy.sealing import FileIdentities, Sealer
 from havn.deploy.store import Store, Target, Wanted
 from havn.kit import db
@@ -73,6 +76,7 @@ async def test_an_environment_is_shown_without_its_key_and_keeps_it_when_other_f
         ("tt02", {**BODY, "platformUrl": "file:///etc"}, "The platform's address"),
         ("tt02", {**BODY, "settings": {"a b": "c"}}, "Settings are environment variables"),
         ("tt02", {**BODY, "deployKey": "secret"}, "private P-256 key"),
+        ("tt02", {**BODY, "appValues": {"platform": {"authorities": "mine"}}}, "no certificate in PEM form"),
         ("tt02", {**BODY, "type": "prod"}, "not valid"),
         ("tt02", {**BODY, "approval": "boss"}, "not valid"),
     ],
@@ -261,6 +265,44 @@ async def test_a_new_domain_has_every_cluster_set_up_anew_and_other_facts_do_not
     await made.store.put_environment(msgspec.structs.replace(row, domain="elsewhere.example.no"), author)
     assert await connection.fetchval(jobs) == 3
     await connection.close()
+
+
+async def test_a_platform_is_believed_by_the_authority_in_the_environments_values_as_apps_believe_it(estate, tmp_path):
+    made, _, _, _ = estate
+    now = datetime.now(UTC)
+    signer = certificates.authority("Ours", now, timedelta(days=1))
+    leaf = certificates.leaf(signer, ["localhost"], now, timedelta(days=1))
+    (tmp_path / "server.pem").write_text(leaf.certificate + leaf.key)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
+    row = EnvironmentRow(
+        name="tt02", type="test", scheme="https", domain="tt02.example.no", approval="none", settings={},
+        platform_url=f"https://localhost:{server.sockets[0].getsockname()[1]}", app_values={}, registry="",
+        deploy_key=None, version=0, changed=now,
+    )  # fmt: skip
+    for values, status in (({}, 503), ({"platform": {"authorities": signer.certificate}}, 404)):
+        await made.store.put_environment(
+            msgspec.structs.replace(row, app_values=values), Author("test", "", now)
+        )  # fmt: skip
+        publisher = (await made.environments.find("tt02")).publisher
+        assert await reached(publisher) == status
+    server.close()
+    await server.wait_closed()
+
+
+async def reached(publisher: Publisher) -> int:
+    """What the platform answers, whoever we are to it; 503 when it is not reached."""
+    try:
+        return (await publisher._http.request("GET", "/health")).status_code
+    except Problem as problem:
+        return problem.status
 
 
 async def test_credentials_are_sealed_and_move_to_another_identity(estate):

@@ -30,7 +30,7 @@ from havn.contracts.estate import (
 )
 from havn.deploy.endpoints import Endpoint, all_orgs, any_org, body, caller, in_body
 from havn.deploy.estate.clusters import EstateClusters
-from havn.deploy.estate.environments import check_key
+from havn.deploy.estate.environments import believed, check_key
 from havn.deploy.estate.model import (
     Author,
     ClusterRow,
@@ -172,6 +172,8 @@ class EstateApi:
             version=0,
             changed=self._clock(),
         )
+        if row.authorities:
+            believed(row.authorities)
         await self._store.put_environment(row, self._author(request))
         return json_response(_details(await self._environment_row(name)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 
 import msgspec
@@ -77,7 +78,14 @@ class EstateEnvironments:
 
     def _publisher(self, row: EnvironmentRow) -> Publisher:
         audience = f"{row.scheme}://platform.{row.domain}"
-        http = HttpClient(row.platform, name=f"The platform of {row.name}", host=f"platform.{row.domain}", timeout=15)
+        http = HttpClient(
+            row.platform,
+            name=f"The platform of {row.name}",
+            host=f"platform.{row.domain}",
+            timeout=15,
+            # As the apps there do.
+            verify=believed(row.authorities) if row.authorities else True,
+        )
         signer: TokenSource
         try:
             if row.deploy_key is None:
@@ -99,6 +107,19 @@ class _NoKey:
 
     def token(self) -> str:
         raise Problem(409, self._reason, code="no_platform_key")
+
+
+def believed(authorities: str) -> ssl.SSLContext:
+    """The system's authorities and these, PEM. Raises a 400 `Problem` when there are none in it."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cadata=authorities)
+    except (ssl.SSLError, ValueError):
+        raise Problem(
+            400, "platform.authorities of the environment's values holds no certificate in PEM form.",
+            code="invalid_authorities",
+        ) from None  # fmt: skip
+    return context
 
 
 def check_key(key: str) -> None:

@@ -41,7 +41,8 @@ class EnvironmentRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def authorities(self) -> str:
         """What pods believe beside the authority of their cluster, PEM: whoever signed the platform's certificate."""
-        return str(self.app_values.get("platform", {}).get("authorities", ""))
+        platform = self.app_values.get("platform")
+        return str(platform.get("authorities", "")) if isinstance(platform, Mapping) else ""
 
     @property
     def platform(self) -> str:
