@@ -119,6 +119,7 @@ CASES = [
     Case("deployment.invalid", put(VALUES, "[]"), VALUES, "["),
     Case("deployment.ignored", put(VALUES, "deployment:\n  volumes:\n    - a\n"), VALUES, "volumes", "warning"),
     Case("deployment.value", put(VALUES, "autoscaling:\n  replicas:\n    max: many\n"), VALUES, "max"),
+    Case("deployment.api", put("deployment/api.yaml", "api: []\n"), "deployment/api.yaml", "api"),
     Case("deployment.egress", put("deployment/egress.yaml", "hosts: []\n"), "deployment/egress.yaml", "hosts"),
     Case("footer.invalid", put(FOOTER, {"footer": [{"type": "Link", "title": "x"}]}), FOOTER, "{"),
     Case("code.python", put(HOOKS, "def f(:\n"), HOOKS, ":"),

@@ -10,7 +10,7 @@ import pytest
 
 from havn.cli import egress
 from havn.cli.output import Failure
-from havn.local.secrets import SecretStore
+from havn.kit.problem import Problem
 
 RULES = """
 mode: enforce
@@ -82,11 +82,12 @@ def test_suggest_counts_the_lines_that_were_missing(tmp_path: Path, capsys: pyte
     assert [each["add"] for each in json.loads(capsys.readouterr().out)] == ["- {host: c.example.no}"]
 
 
-def test_a_secret_comes_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "secrets").mkdir()
-    monkeypatch.setattr("sys.stdin", io.StringIO("hemmelig\n"))
-    egress.secret("ttd/skjema", "nokkel", state=tmp_path)
-    assert SecretStore(tmp_path / "secrets").find("egress/ttd/skjema/nokkel") == "hemmelig"
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+def test_a_secret_is_named_as_the_rules_name_it_and_has_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(Failure, match="empty"):
         egress.secret("ttd/skjema", "nokkel", state=tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hemmelig\n")))
+    with pytest.raises(Problem, match="named as in deployment/egress"):
+        egress.secret("ttd/skjema", "Nokkel", state=tmp_path)

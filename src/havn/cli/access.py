@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import JsonOption, write, write_json, write_table
+from havn.cli.output import JsonOption, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption, estate
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def asked(ask: Callable[[EstateClient], Awaitable[T]], state: Path | None) -> T:
 
 
 @app.command
-def grant(subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None) -> None:
+def grant(
+    subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """Give somebody a role. Deploy and approve include look; administer includes all.
 
     Parameters
@@ -48,15 +50,20 @@ def grant(subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption
         For which org; '*' for all.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     from havn.contracts.estate import GrantRequest
 
     asked(lambda client: client.grant(GrantRequest(subject=subject, org=org, role=role)), state)
-    write(f"{subject} may {role} for {'all orgs' if org == '*' else org}.")
+    told = f"{subject} may {role} for {'all orgs' if org == '*' else org}."
+    write_outcome(told, json_, subject=subject, role=role, org=org, granted=True)
 
 
 @app.command
-def revoke(subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None) -> None:
+def revoke(
+    subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """Take a role back; it holds from the next request on.
 
     Parameters
@@ -69,11 +76,14 @@ def revoke(subject: Subject, role: Role, /, *, org: OrgOption, state: StateOptio
         For which org; '*' for all.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     from havn.contracts.estate import GrantRequest
 
     asked(lambda client: client.revoke(GrantRequest(subject=subject, org=org, role=role)), state)
-    write(f"{subject} may {role} for {'all orgs' if org == '*' else org} no longer.")
+    told = f"{subject} may {role} for {'all orgs' if org == '*' else org} no longer."
+    write_outcome(told, json_, subject=subject, role=role, org=org, granted=False)
 
 
 @app.command(name="list")

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from havn.cli import api_access
 from havn.cli.api_options import EVERY, Env, Json, Org, Reason, State, ask, moment, org_of, shown
-from havn.cli.output import Failure, say, write, write_json, write_table
+from havn.cli.output import Failure, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import LOCAL, app_id
 
 if TYPE_CHECKING:
@@ -98,10 +98,18 @@ def plan(
 
 
 @app.command
-def remove(api: Annotated[str, Parameter(help="Id of the Api.")], /, *, env: Env = LOCAL, state: State = None) -> None:
+def remove(
+    api: Annotated[str, Parameter(help="Id of the Api.")],
+    /,
+    *,
+    env: Env = LOCAL,
+    state: State = None,
+    json_: Json = False,
+) -> None:
     """Take an Api away: removed when nobody ever asked for it, else retired."""
     gone = ask(lambda client, me: client.remove(api, me), org=_acting(org_of(api)), env=env, state=state)
-    write(f"{api} is {'removed' if gone else 'retired: it answers 410 from now'}.")
+    told = f"{api} is {'removed' if gone else 'retired: it answers 410 from now'}."
+    write_outcome(told, json_, id=api, removed=gone)
 
 
 @app.command

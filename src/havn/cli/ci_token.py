@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from havn.cli.access import OrgOption, Role, asked
-from havn.cli.output import JsonOption, say, write, write_json, write_table
+from havn.cli.output import JsonOption, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption
 
 app = App(name="ci-token", help="Make tokens for machines, such as a CI.")
@@ -81,7 +81,9 @@ def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
 
 
 @app.command
-def revoke(id_: Annotated[str, Parameter(name="ID")], /, *, state: StateOption = None) -> None:
+def revoke(
+    id_: Annotated[str, Parameter(name="ID")], /, *, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """End a token at once.
 
     Parameters
@@ -90,6 +92,8 @@ def revoke(id_: Annotated[str, Parameter(name="ID")], /, *, state: StateOption =
         Its id, as `havn ci-token list` shows it.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     asked(lambda client: client.end_token(id_), state)
-    write(f"Token {id_} no longer works.")
+    write_outcome(f"Token {id_} no longer works.", json_, id=id_, revoked=True)

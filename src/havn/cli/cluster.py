@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 import havn
 from havn.cli.access import asked
 from havn.cli.environment import read_values
-from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_table
+from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption, estate
 
 if TYPE_CHECKING:
@@ -197,6 +197,7 @@ def remove(
     force: Flag = False,
     yes: YesOption = False,
     state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Take Havn's parts out of an org's cluster and forget it; without --env, take a local cluster away.
 
@@ -212,9 +213,13 @@ def remove(
         Do not ask.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     if env is None:
         _remove_local(what)
+        if json_:
+            write_json({"name": what, "removed": True})
         return
     environment = env
     found = asked(lambda client: client.cluster(environment, what), state)
@@ -223,7 +228,8 @@ def remove(
         say("Nothing was changed.")
         return
     asked(lambda client: client.remove_cluster(environment, what, force=force), state)
-    write(f"The cluster of {what} in {environment} is forgotten.")
+    told = f"The cluster of {what} in {environment} is forgotten."
+    write_outcome(told, json_, org=what, environment=environment, removed=True)
 
 
 @app.command

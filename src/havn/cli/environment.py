@@ -9,7 +9,7 @@ import yaml
 from cyclopts import App, Parameter
 
 from havn.cli.access import asked
-from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_table
+from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption
 
 app = App(name="environment", help="Add and change environments.")
@@ -85,7 +85,7 @@ def add(
 
 
 @app.command
-def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None) -> None:
+def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None, json_: JsonOption = False) -> None:
     """Forget an environment that has no clusters. Its platform and data are not touched.
 
     Parameters
@@ -96,12 +96,14 @@ def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None) -
         Do not ask.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     if not yes and not confirm(f"Forget the environment {name}, with its key?"):
         say("Nothing was changed.")
         return
     asked(lambda client: client.remove_environment(name), state)
-    write(f"{name} is forgotten.")
+    write_outcome(f"{name} is forgotten.", json_, name=name, removed=True)
 
 
 @app.command(name="list")

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from havn.cli import console
-from havn.cli.output import Failure, JsonOption, say, write, write_json, write_table
+from havn.cli.output import Failure, JsonOption, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption, estate, reach
 
 if TYPE_CHECKING:
@@ -41,13 +41,15 @@ def login(address: str | None = None, /, *, state: StateOption = None, json_: Js
         write(f"Signed in to {where} as {session.name} ({session.subject}).")
 
 
-def logout(address: str | None = None, /) -> None:
+def logout(address: str | None = None, /, *, json_: JsonOption = False) -> None:
     """Sign out, there and here.
 
     Parameters
     ----------
     address
         The control plane (default: HAVN_CONSOLE, else the only one you are signed in to).
+    json_
+        Write the outcome as JSON.
     """
     known = console.logins()
     named = address or os.environ.get(console.CONSOLE)
@@ -62,7 +64,7 @@ def logout(address: str | None = None, /) -> None:
     # Here first: what cannot be reached must not keep the token on this disk.
     console.keep(known)
     asyncio.run(_logout(where, found.token))
-    write(f"Signed out of {where}.")
+    write_outcome(f"Signed out of {where}.", json_, console=where)
 
 
 def whoami(*, state: StateOption = None, json_: JsonOption = False) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 from cyclopts import App
 
 from havn.cli.access import asked
-from havn.cli.output import Failure, JsonOption, write, write_json, write_table
+from havn.cli.output import Failure, JsonOption, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption
 
 app = App(name="org", help="Add orgs, and the keys their releases are signed with.")
 
 
 @app.command
-def add(org: str, /, *, name: str | None = None, state: StateOption = None) -> None:
+def add(org: str, /, *, name: str | None = None, state: StateOption = None, json_: JsonOption = False) -> None:
     """Add an org, or change its name.
 
     Parameters
@@ -25,13 +25,16 @@ def add(org: str, /, *, name: str | None = None, state: StateOption = None) -> N
         What people call it (default: its code).
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     asked(lambda client: client.put_org(org, name or org), state)
-    write(f"{org} is known. Trust a key for its releases with `havn org trust {org} KEY.pem`.")
+    told = f"{org} is known. Trust a key for its releases with `havn org trust {org} KEY.pem`."
+    write_outcome(told, json_, org=org, name=name or org)
 
 
 @app.command
-def trust(org: str, key: Path, /, *, state: StateOption = None) -> None:
+def trust(org: str, key: Path, /, *, state: StateOption = None, json_: JsonOption = False) -> None:
     """Trust releases of the org that are signed with this key.
 
     Parameters
@@ -42,6 +45,8 @@ def trust(org: str, key: Path, /, *, state: StateOption = None) -> None:
         File with the public key: P-256, PEM.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     try:
         text = key.read_text()
@@ -50,11 +55,11 @@ def trust(org: str, key: Path, /, *, state: StateOption = None) -> None:
     if "PRIVATE" in text:
         raise Failure(f"{key} is a private key, which nobody else should see: give the public one.")
     asked(lambda client: client.add_key(org, text), state)
-    write(f"Releases of {org} may be signed with that key.")
+    write_outcome(f"Releases of {org} may be signed with that key.", json_, org=org, trusted=True)
 
 
 @app.command
-def distrust(org: str, fingerprint: str, /, *, state: StateOption = None) -> None:
+def distrust(org: str, fingerprint: str, /, *, state: StateOption = None, json_: JsonOption = False) -> None:
     """Trust a key no longer; what is deployed goes on.
 
     Parameters
@@ -65,9 +70,12 @@ def distrust(org: str, fingerprint: str, /, *, state: StateOption = None) -> Non
         The key's, as `havn org list --json` shows it.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     asked(lambda client: client.remove_key(org, fingerprint), state)
-    write(f"New deployments of {org} no longer take what that key signed.")
+    told = f"New deployments of {org} no longer take what that key signed."
+    write_outcome(told, json_, org=org, fingerprint=fingerprint, trusted=False)
 
 
 @app.command(name="list")

@@ -37,6 +37,14 @@ def write_json(value: Any) -> None:
     write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def write_outcome(sentence: str, json_: bool, **facts: Any) -> None:
+    """What a command that changes something has done: a sentence, or these facts as JSON."""
+    if json_:
+        write_json(facts)
+    else:
+        write(sentence)
+
+
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The result as a table: drawn for a terminal, in aligned plain columns for a pipe."""
     if sys.stdout.isatty():

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, say
+from havn.cli.output import Failure, JsonOption, say, write_json
 
 app = App(name="platform", help="What an operator needs to install the platform of an environment.")
 
@@ -29,6 +29,7 @@ def secrets(
     providers: Path | None = None,
     test_sign_in: Annotated[bool, Parameter(negative="")] = False,
     control_plane_database: str | None = None,
+    json_: JsonOption = False,
 ) -> None:
     """Make every key that an environment's platform has for itself, and write them as Kubernetes Secrets.
 
@@ -51,6 +52,8 @@ def secrets(
         Let people sign in as test persons instead, with the provider of the chart (`testSignIn.enabled`).
     control_plane_database
         Address of the control plane's own database, as for --database, when it is to run here.
+    json_
+        Write the names of the Secrets as JSON; never what they hold.
     """
     import pyrage
 
@@ -90,6 +93,8 @@ def secrets(
     items = [_secret(f"{release}-{component}", values) for component, values in files.items()]
     _write(out, {"apiVersion": "v1", "kind": "List", "items": items})
     say(f"Wrote {len(items)} Secrets to {out}. Apply them, then guard the file: it holds private keys.")
+    if json_:
+        write_json({"file": str(out), "secrets": [item["metadata"]["name"] for item in items]})
 
 
 def _addresses(environment: str, database: str, control_plane: str | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, say, write_json, write_table
+from havn.cli.output import Failure, JsonOption, say, write_json, write_outcome, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def on(
     until: datetime | None = None,
     env: EnvOption = LOCAL,
     state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Answer every request to an app with a page that says it is down for maintenance.
 
@@ -49,6 +50,8 @@ def on(
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     from havn.contracts.protection import ClosingRequest
 
@@ -61,11 +64,12 @@ def on(
             await client.close_app(id_.org, id_.app, ClosingRequest(message=message, until=until))
 
     asyncio.run(ask())
-    say(f"{what} is in maintenance. End it with `havn maintenance off {what}`.")
+    told = f"{what} is in maintenance. End it with `havn maintenance off {what}`."
+    write_outcome(told, json_, app=what, environment=env, maintenance=True)
 
 
 @maintenance.command(name="off")
-def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
     """Let requests through to an app again.
 
     Parameters
@@ -76,6 +80,8 @@ def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> N
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
     id_ = app_id(what)
 
@@ -84,7 +90,7 @@ def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> N
             await client.open_app(id_.org, id_.app)
 
     asyncio.run(ask())
-    say(f"{what} is open.")
+    write_outcome(f"{what} is open.", json_, app=what, environment=env, maintenance=False)
 
 
 @maintenance.command(name="list")
@@ -193,7 +199,14 @@ def blocks(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOpti
 
 
 @block.command(name="remove")
-def remove(id_: Annotated[str, Parameter(name="ID")], /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+def remove(
+    id_: Annotated[str, Parameter(name="ID")],
+    /,
+    *,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: JsonOption = False,
+) -> None:
     """Take a block away.
 
     Parameters
@@ -204,6 +217,8 @@ def remove(id_: Annotated[str, Parameter(name="ID")], /, *, env: EnvOption = LOC
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
 
     async def ask() -> None:
@@ -211,7 +226,7 @@ def remove(id_: Annotated[str, Parameter(name="ID")], /, *, env: EnvOption = LOC
             await client.unblock(id_)
 
     asyncio.run(ask())
-    say(f"Took {id_} away.")
+    write_outcome(f"Took {id_} away.", json_, id=id_, removed=True)
 
 
 @asynccontextmanager

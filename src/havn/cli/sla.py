@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, say, write, write_json, write_table
+from havn.cli.output import Failure, JsonOption, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ def set_(
 
 
 @app.command
-def remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+def remove(
+    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """Take an agreement away; what was measured stays.
 
     Parameters
@@ -142,6 +144,8 @@ def remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
 
     async def ask() -> None:
@@ -149,7 +153,7 @@ def remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption
             await client.remove_agreement(org, name, headers)
 
     asyncio.run(ask())
-    say(f"Removed {org}.{name}.")
+    write_outcome(f"Removed {org}.{name}.", json_, org=org, name=name, removed=True)
 
 
 @app.command
@@ -299,7 +303,13 @@ def declare(
 
 @maintenance.command
 def end(
-    org: str, id_: Annotated[str, Parameter(name="ID")], /, *, env: EnvOption = LOCAL, state: StateOption = None
+    org: str,
+    id_: Annotated[str, Parameter(name="ID")],
+    /,
+    *,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """End maintenance now, or call it off.
 
@@ -313,6 +323,8 @@ def end(
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
 
     async def ask() -> None:
@@ -320,11 +332,13 @@ def end(
             await client.cancel(org, id_, headers)
 
     asyncio.run(ask())
-    say(f"Ended {id_}.")
+    write_outcome(f"Ended {id_}.", json_, org=org, id=id_, ended=True)
 
 
 @sender.command(name="add")
-def sender_add(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+def sender_add(
+    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """Make a sender, or give one another secret; the secret is printed this once.
 
     Parameters
@@ -337,13 +351,16 @@ def sender_add(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOp
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
 
     async def ask() -> Any:
         async with _levels(org, env, state) as (client, headers):
             return await client.make_sender(org, name, headers)
 
-    write(asyncio.run(ask()).token)
+    made = asyncio.run(ask())
+    write_outcome(made.token, json_, org=org, name=name, token=made.token)
 
 
 @sender.command(name="list")
@@ -378,7 +395,9 @@ def sender_list(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = Non
 
 
 @sender.command(name="remove")
-def sender_remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None) -> None:
+def sender_remove(
+    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+) -> None:
     """Take a sender away; its secret is good for nothing from then on.
 
     Parameters
@@ -391,6 +410,8 @@ def sender_remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: Stat
         Environment.
     state
         State folder (default: HAVN_STATE, else .havn here).
+    json_
+        Write the outcome as JSON.
     """
 
     async def ask() -> None:
@@ -398,7 +419,7 @@ def sender_remove(org: str, name: str, /, *, env: EnvOption = LOCAL, state: Stat
             await client.remove_sender(org, name, headers)
 
     asyncio.run(ask())
-    say(f"Removed {org}.{name}.")
+    write_outcome(f"Removed {org}.{name}.", json_, org=org, name=name, removed=True)
 
 
 @asynccontextmanager
