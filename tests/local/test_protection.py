@@ -16,6 +16,8 @@ from havn.appfolder.ids import AppId
 from havn.contracts.deploy import AuditEntry
 from havn.deploy.access import Operator, TokenFileAccess
 from havn.deploy.endpoints import routes
+from havn.deploy.environments import unknown
+from havn.deploy.protection.api import ProtectionApi
 from havn.gateway.ingress.routes import Route
 from havn.kit.problem import Problem, on_problem
 from havn.local.protection import Protection
@@ -40,15 +42,18 @@ class Plane:
             self.rig.folder / "protection.json", self.rig.gateway,
             known=self.known, manage=self.manage, note=self.note, clock=lambda: self.now,
         )  # fmt: skip
-        app = Starlette(
-            routes=routes(self.protection.endpoints(), self.access), exception_handlers={Problem: on_problem}
-        )
+        app = Starlette(routes=routes(self.api.endpoints(), self.access), exception_handlers={Problem: on_problem})
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://console",
             headers={"authorization": f"Bearer {TOKEN}"},
         )  # fmt: skip
         await self.protection.start()
         return self.protection
+
+    @property
+    def api(self) -> ProtectionApi:
+        # There are no other environments here.
+        return ProtectionApi(Nowhere(), lambda: self.now, {"local": self.protection})
 
     @property
     def access(self) -> Any:
@@ -63,6 +68,15 @@ class Plane:
     async def manage(self, method: str, path: str, **call: Any) -> httpx2.Response:
         self.managed.append((path, msgspec.json.decode(call["body"])["reason"]))
         return httpx2.Response(self.management_says, json={"detail": "No."})
+
+
+class Nowhere:
+    """Ingresses of environments that are not there."""
+
+    async def close(self, environment: str, *_: Any) -> Any:
+        raise unknown(environment, ["local"])
+
+    closed = open = blocks = block = unblock = close
 
 
 class Restricted:
@@ -111,11 +125,12 @@ async def test_maintenance_of_what_is_not_there_or_not_theirs_is_refused(plane):
         return (await plane.client.put(path, json=more.pop("body", {}), **more)).status_code
 
     assert await put(f"{ENV}/orgs/ttd/apps/second/maintenance") == 404
-    assert await put("/api/v1/environments/tt02/orgs/ttd/apps/first/maintenance") == 409
+    assert await put("/api/v1/environments/tt02/orgs/ttd/apps/first/maintenance") == 404
     nav = {"authorization": "Bearer nav"}
     assert await put(f"{ENV}/orgs/ttd/apps/first/maintenance", headers=nav) == 403
     assert (await plane.client.get(f"{ENV}/maintenance", headers={"authorization": "Bearer x"})).status_code == 401
-    assert await put(f"{ENV}/orgs/ttd/apps/first/maintenance", body={"until": "2026-12-01T10:00:00"}) == 400
+    for until in ("2026-12-01T10:00:00", "2020-12-01T10:00:00Z"):
+        assert await put(f"{ENV}/orgs/ttd/apps/first/maintenance", body={"until": until}) == 400
     assert await put(f"{ENV}/orgs/ttd/apps/first/maintenance") == 200
     assert (await plane.client.get(f"{ENV}/maintenance", headers=nav)).json() == []
     assert (await plane.client.get(f"{ENV}/blocks", headers=nav)).status_code == 403
@@ -164,3 +179,20 @@ async def test_a_blocked_subscription_is_suspended_and_resumed_when_its_time_has
         while plane.managed[-1][0] != f"subscriptions/{id_}/resume":  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert (await plane.client.get(f"{ENV}/blocks")).json() == []
+
+
+async def test_maintenance_with_an_end_is_over_then(plane):
+    put = f"{ENV}/orgs/ttd/apps/first/maintenance"
+    until = (plane.now + timedelta(seconds=60)).isoformat()
+    assert (await plane.client.put(put, json={"until": until})).json()["inForce"] is True
+    assert "maintenance" in (await plane.rig.ask("ttd", "/first")).body
+    await plane.protection.stop()
+    plane.now += timedelta(seconds=61)
+    await plane.start()
+    async with asyncio.timeout(10):
+        while (await plane.client.get(f"{ENV}/maintenance")).json():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert "not_running" in (await plane.rig.ask("ttd", "/first")).body
+    assert [(each.who, each.action) for each in plane.audit] == [
+        ("kari", "maintenance_on"), ("expiry", "maintenance_off"),
+    ]  # fmt: skip

@@ -18,6 +18,7 @@ from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
     from havn.clients.protection import ProtectionClient
+    from havn.contracts.protection import ClosedApp
 
 maintenance = App(name="maintenance", help="Shut an app for a while, with a page that says so.")
 block = App(name="block", help="Keep an abusive client out.")
@@ -45,7 +46,7 @@ def on(
     message
         Shown to people as it stands.
     until
-        When it is expected back, such as 2026-03-01T22:00 (Norwegian time).
+        When it ends by itself, such as 2026-03-01T22:00 (Norwegian time); without, it ends when it is taken off.
     env
         Environment.
     state
@@ -59,13 +60,18 @@ def on(
     if until is not None and until.tzinfo is None:
         until = until.replace(tzinfo=ZoneInfo("Europe/Oslo"))
 
-    async def ask() -> None:
+    async def ask() -> ClosedApp:
         async with _protection(env, state) as client:
-            await client.close_app(id_.org, id_.app, ClosingRequest(message=message, until=until))
+            return await client.close_app(id_.org, id_.app, ClosingRequest(message=message, until=until))
 
-    asyncio.run(ask())
-    told = f"{what} is in maintenance. End it with `havn maintenance off {what}`."
-    write_outcome(told, json_, app=what, environment=env, maintenance=True)
+    made = asyncio.run(ask())
+    where = "" if env == LOCAL else f" --env {env}"
+    told = (
+        f"{what} is in maintenance. End it with `havn maintenance off {what}{where}`."
+        if made.in_force
+        else f"The cluster of {id_.org} in {env} does not answer: {what} is in maintenance as soon as it does."
+    )
+    write_outcome(told, json_, app=what, environment=env, maintenance=True, in_force=made.in_force)
 
 
 @maintenance.command(name="off")
@@ -85,12 +91,17 @@ def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json
     """
     id_ = app_id(what)
 
-    async def ask() -> None:
+    async def ask() -> bool:
         async with _protection(env, state) as client:
-            await client.open_app(id_.org, id_.app)
+            return await client.open_app(id_.org, id_.app)
 
-    asyncio.run(ask())
-    write_outcome(f"{what} is open.", json_, app=what, environment=env, maintenance=False)
+    done = asyncio.run(ask())
+    told = (
+        f"{what} is open."
+        if done
+        else f"The cluster of {id_.org} in {env} does not answer: {what} is open as soon as it does."
+    )
+    write_outcome(told, json_, app=what, environment=env, maintenance=False, in_force=done)
 
 
 @maintenance.command(name="list")
@@ -115,8 +126,14 @@ def closed(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOpti
     if json_:
         write_json(found)
         return
-    rows = [[f"{each.org}/{each.app}", _time(each.since), _time(each.until), each.who, each.message] for each in found]
-    write_table(["App", "Since", "Until", "By", "Message"], rows)
+    rows = [
+        [
+            f"{each.org}/{each.app}", _time(each.since), _time(each.until), "yes" if each.in_force else "not yet",
+            each.who, each.message,
+        ]
+        for each in found
+    ]  # fmt: skip
+    write_table(["App", "Since", "Until", "In force", "By", "Message"], rows)
 
 
 @block.command(name="add")
@@ -170,6 +187,8 @@ def add(
         write_json(made)
         return
     say(f"Blocked {made.network or made.subscription} until {_time(made.until)} as {made.id}.")
+    if made.waiting:
+        say(f"Not yet in the clusters of {', '.join(made.waiting)}, which do not answer: there as soon as they do.")
 
 
 @block.command(name="list")
@@ -194,8 +213,14 @@ def blocks(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOpti
     if json_:
         write_json(found)
         return
-    rows = [[each.id, each.network or each.subscription, _time(each.until), each.who, each.reason] for each in found]
-    write_table(["Id", "Whom", "Until", "By", "Reason"], rows)
+    rows = [
+        [
+            each.id, each.network or each.subscription, _time(each.until), ", ".join(each.waiting), each.who,
+            each.reason,
+        ]
+        for each in found
+    ]  # fmt: skip
+    write_table(["Id", "Whom", "Until", "Not yet in", "By", "Reason"], rows)
 
 
 @block.command(name="remove")
@@ -221,12 +246,13 @@ def remove(
         Write the outcome as JSON.
     """
 
-    async def ask() -> None:
+    async def ask() -> bool:
         async with _protection(env, state) as client:
-            await client.unblock(id_)
+            return await client.unblock(id_)
 
-    asyncio.run(ask())
-    write_outcome(f"Took {id_} away.", json_, id=id_, removed=True)
+    done = asyncio.run(ask())
+    told = f"Took {id_} away." + ("" if done else " Some clusters do not answer: there it ends as soon as they do.")
+    write_outcome(told, json_, id=id_, removed=True, in_force=done)
 
 
 @asynccontextmanager

@@ -30,9 +30,9 @@ class ProtectionClient:
         """Put an app in maintenance."""
         return answers.read(await self._send("PUT", self._app(org, app), wanted), ClosedApp, of=_NAME)
 
-    async def open_app(self, org: str, app: str) -> None:
-        """Take it out again."""
-        await self._done("DELETE", self._app(org, app))
+    async def open_app(self, org: str, app: str) -> bool:
+        """Take it out again; false while its cluster has not been told yet."""
+        return await self._done(self._app(org, app))
 
     async def blocks(self) -> list[Block]:
         """What is blocked."""
@@ -42,9 +42,9 @@ class ProtectionClient:
         """Block a client."""
         return answers.read(await self._send("POST", "/blocks", wanted), Block, of=_NAME)
 
-    async def unblock(self, id_: str) -> None:
-        """Take a block away."""
-        await self._done("DELETE", f"/blocks/{quote(id_)}")
+    async def unblock(self, id_: str) -> bool:
+        """Take a block away; false while some cluster has not been told yet."""
+        return await self._done(f"/blocks/{quote(id_)}")
 
     def _app(self, org: str, app: str) -> str:
         return f"/orgs/{quote(org)}/apps/{quote(app)}/maintenance"
@@ -54,7 +54,8 @@ class ProtectionClient:
         headers = self._headers | ({"content-type": "application/json"} if body is not None else {})
         return await self._http.request(method, self._base + path, headers=headers, content=content)
 
-    async def _done(self, method: str, path: str) -> None:
-        response = await self._send(method, path)
+    async def _done(self, path: str) -> bool:
+        response = await self._send("DELETE", path)
         if not response.is_success:
             raise answers.failure(response, of=_NAME)
+        return bool(response.status_code != 202)

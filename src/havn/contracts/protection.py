@@ -10,14 +10,14 @@ from msgspec import Meta
 
 
 class ClosingRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Put an app in maintenance. `message` is shown to people as it stands, `until` is when it is expected back."""
+    """Put an app in maintenance. `message` is shown to people as it stands; at `until` it ends by itself."""
 
     message: Annotated[str, Meta(max_length=500)] = ""
     until: datetime | None = None
 
 
 class ClosedApp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An app in maintenance, and who put it there."""
+    """An app in maintenance, and who put it there. `in_force` is false while its cluster has not been told yet."""
 
     org: str
     app: str
@@ -25,6 +25,7 @@ class ClosedApp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     until: datetime | None = None
     since: datetime
     who: str
+    in_force: bool = True
 
 
 class BlockRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -37,7 +38,7 @@ class BlockRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A block, until when, and who set it."""
+    """A block, until when, and who set it. `waiting` are orgs whose clusters have not been told yet."""
 
     id: str
     network: str | None = None
@@ -46,3 +47,4 @@ class Block(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str
     since: datetime
     who: str
+    waiting: tuple[str, ...] = ()

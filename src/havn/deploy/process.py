@@ -19,6 +19,7 @@ from havn.deploy.logins.access import StoredAccess
 from havn.deploy.logins.api import LoginApi
 from havn.deploy.logins.provider import DeviceLogin, Provider
 from havn.deploy.logins.store import LoginStore
+from havn.deploy.protection.api import ProtectionApi
 from havn.deploy.sealing import FileIdentities, SealError
 from havn.deploy.settings import Settings
 from havn.kit.clock import Clock, system_clock
@@ -58,7 +59,11 @@ async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette
         access=StoredAccess(logins, clock, settings.administrators.split()),
         identities=identities,
         clock=clock,
-        extra=[*estate.endpoints(), *LoginApi(logins, login, clock).endpoints()],
+        extra=[
+            *estate.endpoints(),
+            *ProtectionApi(estate.protection, clock).endpoints(),
+            *LoginApi(logins, login, clock).endpoints(),
+        ],
         handlers=estate.handlers(),
         also_sealed=[estate.seal_anew],
         public=settings.console_url,

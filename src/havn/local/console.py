@@ -17,6 +17,8 @@ from havn.deploy.app import build
 from havn.deploy.endpoints import Endpoint
 from havn.deploy.environments import Environment, FixedEnvironments
 from havn.deploy.overview import Overview
+from havn.deploy.protection.api import ProtectionApi
+from havn.deploy.protection.port import Ingresses
 from havn.deploy.publishing import Publisher
 from havn.deploy.registry import Registry, RegistryError
 from havn.deploy.registry.layout import LayoutRegistry
@@ -96,8 +98,11 @@ class Console:
         )
         self.publisher = Publisher(http, signer, outbound=FolderRules(state, SecretStore(state.secrets)))
 
-    async def start(self, extra: Sequence[Endpoint] = ()) -> None:
-        """Serve, and enqueue putting back what the clusters should run. Raises `SettingsError`."""
+    async def start(self, extra: Sequence[Endpoint], ingress: Ingresses) -> None:
+        """Serve, and enqueue putting back what the clusters should run. Raises `SettingsError`.
+
+        `ingress` is this machine's own.
+        """
         registry = LayoutRegistry(self._state.registry)
         others = await Others.open(
             self._database_url, self._addresses, identities=self._identities, releases=registry, run=self._state.run
@@ -114,6 +119,7 @@ class Console:
             others=others.estate.environments,
         )
         clusters = OwnFirst(environment.NAME, self._clusters, others.estate.clusters)
+        protection = ProtectionApi(others.estate.protection, system_clock, {environment.NAME: ingress})
         app, store = await build(
             self._database_url,
             environments=environments,
@@ -123,7 +129,7 @@ class Console:
             releases=self._state.releases,
             access=TokenFileAccess(_token(self._state.token), getpass.getuser(), others.access),
             identities=self._identities,
-            extra=[*others.endpoints(), *extra],
+            extra=[*others.endpoints(), *protection.endpoints(), *extra],
             handlers=others.estate.handlers(),
             also_sealed=[others.estate.seal_anew],
             public=self._addresses.public("console"),

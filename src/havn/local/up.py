@@ -205,7 +205,7 @@ class LocalPlatform:
             note=self.console.note,
         )
         self._stack.push_async_callback(protection.stop)
-        await self.console.start([machine_parts, *dev.endpoints(), *protection.endpoints()])
+        await self.console.start([machine_parts, *dev.endpoints()], protection)
         await protection.start()
         reach = Reach(os.getpid(), self.port, f"http://127.0.0.1:{self.addresses.console_port}", self.addresses.domain)
         publish(state.folder, reach)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from havn.clusters.kubernetes import reading
+from havn.clusters.kubernetes import reading, shut
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Kube
 from havn.clusters.kubernetes.leaves import TRUST
@@ -119,7 +119,8 @@ async def install(kube: Kube, helm: Helm, chart: Path, values: Mapping[str, Any]
 
 
 async def uninstall(kube: Kube, helm: Helm) -> None:
-    """Take `charts/cluster` away, and what is believed with it. Raises `ClusterError`."""
+    """Take `charts/cluster` away, with what is shut and what is believed. Raises `ClusterError`."""
+    await shut.clear(kube)
     await helm.uninstall(RELEASE)
     await kube.delete("v1", "secrets", TRUST)
 

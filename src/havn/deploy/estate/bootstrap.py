@@ -16,6 +16,7 @@ from havn.deploy.authority.keeper import Keeper
 from havn.deploy.estate.clusters import EstateClusters, front, merged
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
+from havn.deploy.protection.store import ProtectionStore
 from havn.kit.problem import Problem
 from havn.kit.queue import Job
 
@@ -47,8 +48,9 @@ def _egress(environment: EnvironmentRow) -> dict[str, Any]:
 class Bootstrap:
     """Does the jobs `bootstrap`."""
 
-    def __init__(self, store: EstateStore, clusters: EstateClusters, keeper: Keeper) -> None:
+    def __init__(self, store: EstateStore, clusters: EstateClusters, keeper: Keeper, shut: ProtectionStore) -> None:
         self._keeper = keeper
+        self._shut = shut
         self._store = store
         self._clusters = clusters
 
@@ -70,6 +72,8 @@ class Bootstrap:
             return
         await self._store.set_cluster(row.org, row.environment, row.version, "ready", front=looked_at)
         await self._keeper.store.request_later(row.environment, row.org, 0)
+        # It may be another cluster than before.
+        await self._shut.request(row.environment, row.org)
 
     async def _install(self, row: ClusterRow, environment: EnvironmentRow) -> None:
         tools = self._clusters.tools

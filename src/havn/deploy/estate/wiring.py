@@ -18,7 +18,9 @@ from havn.deploy.estate.clusters import EstateClusters, Tools
 from havn.deploy.estate.environments import EstateEnvironments
 from havn.deploy.estate.keyring import StoredKeyring
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
+from havn.deploy.estate.protection import ClusterProtection
 from havn.deploy.estate.store import EstateStore
+from havn.deploy.protection.store import ProtectionStore
 from havn.deploy.sealing import Identities, Sealed, Sealer
 from havn.kit.clock import Clock
 from havn.kit.queue import Handler
@@ -45,7 +47,11 @@ class Estate:
         self.keyring = StoredKeyring(store, sealer)
         self._sealer = sealer
         self._api = EstateApi(store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve)
-        self._bootstrap = Bootstrap(store, self.clusters, self._keeper)
+        shut = ProtectionStore(store.database)
+        self.protection = ClusterProtection(
+            shut, estate=store, clusters=self.clusters, environments=self.environments, clock=clock
+        )
+        self._bootstrap = Bootstrap(store, self.clusters, self._keeper, shut)
         self._tending = Tending(self._keeper, self._find)
         self._authority_api = AuthorityApi(self._keeper, clock)
 
@@ -55,7 +61,11 @@ class Estate:
 
     def handlers(self) -> Mapping[str, Handler]:
         """The jobs, by kind."""
-        return {"bootstrap": self._bootstrap.run, "certificates": self._tending.run}
+        return {
+            "bootstrap": self._bootstrap.run,
+            "certificates": self._tending.run,
+            **self.protection.handlers(),
+        }
 
     async def seal_anew(self) -> int:
         """Seal with the first identity what another sealed; returns how many values. Raises `SealError`."""
