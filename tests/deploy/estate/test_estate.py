@@ -143,6 +143,10 @@ def test_the_records_that_are_wanted():
 def test_values_are_laid_over_each_other():
     assert merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"d": [1]}) == {"a": {"b": 1, "c": 3}, "d": [1]}
     assert merged({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
+    assert merged({"a": 2}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+    layer = {"a": {"b": {"c": 1}}}
+    merged(layer)["a"]["b"].pop("c")
+    assert layer == {"a": {"b": {"c": 1}}}
 
 
 class Silence:
@@ -233,6 +237,21 @@ async def test_a_cluster_is_connected_to_once_and_anew_when_its_row_changes(esta
     assert not first.kube.kubeconfig.exists()
     with pytest.raises(ClusterError, match="no cluster"):
         await made.clusters.find("ttd", "tt02")
+
+
+async def test_apps_believe_the_authorities_of_the_environments_values_which_are_no_value_of_the_chart(estate):
+    made, sealer, _, _ = estate
+    await stored(made, sealer, "ttd", "https://127.0.0.1:1")
+    row = await made.store.environment("tt02")
+    signer = certificates.authority("Ours", datetime.now(UTC), timedelta(days=1)).certificate
+    values = {"platform": {"authorities": signer, "address": "10.1.2.3"}}
+    author = Author("test", "", datetime.now(UTC))
+    await made.store.put_environment(msgspec.structs.replace(row, app_values=values), author)
+    cluster_row = await made.store.cluster("ttd", "tt02")
+    await made.store.set_cluster("ttd", "tt02", cluster_row.version, "ready")
+    cluster = await made.clusters.find("ttd", "tt02")
+    assert cluster.site.values["platform"] == {"address": "10.1.2.3"}
+    assert signer.strip() in await cluster._issuer.bundle()
 
 
 async def test_a_cluster_that_is_not_ready_says_so(estate):

@@ -205,6 +205,8 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for name, value in layer.items():
             before = made.get(name)
-            both = isinstance(before, Mapping) and isinstance(value, Mapping)
-            made[name] = merged(before, value) if both else value  # type: ignore[arg-type]
+            # Mappings are copied, so that whoever changes the outcome leaves the layers as they are.
+            made[name] = (
+                merged(before if isinstance(before, Mapping) else {}, value) if isinstance(value, Mapping) else value
+            )
     return made
