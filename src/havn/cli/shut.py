@@ -189,6 +189,10 @@ def add(
     say(f"Blocked {made.network or made.subscription} until {_time(made.until)} as {made.id}.")
     if made.waiting:
         say(f"Not yet in the clusters of {', '.join(made.waiting)}, which do not answer: there as soon as they do.")
+    if made.behind_proxy:
+        say(
+            f"No use for {', '.join(made.behind_proxy)}, behind a proxy whose address is all that is seen: block there."
+        )
 
 
 @block.command(name="list")

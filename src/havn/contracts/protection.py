@@ -38,7 +38,11 @@ class BlockRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A block, until when, and who set it. `waiting` are orgs whose clusters have not been told yet."""
+    """A block, until when, and who set it.
+
+    `waiting` are orgs whose clusters have not been told yet. `behind_proxy` are those whose ingress sees the addresses
+    of a proxy alone, where an address cannot be blocked.
+    """
 
     id: str
     network: str | None = None
@@ -48,3 +52,4 @@ class Block(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     since: datetime
     who: str
     waiting: tuple[str, ...] = ()
+    behind_proxy: tuple[str, ...] = ()

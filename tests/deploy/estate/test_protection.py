@@ -197,6 +197,16 @@ async def test_a_blocked_address_is_told_every_cluster_of_the_environment_until_
     ]  # fmt: skip
 
 
+async def test_it_is_said_where_an_address_cannot_be_blocked(rig):
+    await rig.connection.execute(
+        """update cluster set base_values = '{"protection": {"proxiesInFront": 1}}' where org = 'nav'"""
+    )
+    made = await rig.call("POST", f"{AT}/blocks", {"network": "192.0.2.7", "seconds": 600, "reason": "x"})
+    assert made.json()["behindProxy"] == ["nav"]
+    [listed] = (await rig.call("GET", f"{AT}/blocks")).json()
+    assert listed["behindProxy"] == ["nav"]
+
+
 async def test_a_blocked_subscription_is_suspended_at_its_platform_and_resumed_at_the_end(rig, management):
     asked, says, _ = management
     wanted = {"subscription": SUBSCRIPTION, "seconds": 60, "reason": "Oversvømmer oss"}

@@ -92,8 +92,12 @@ class ClusterProtection:
     async def blocks(self, environment: str) -> list[Block]:
         """See `Ingresses.blocks`."""
         await self._environments.find(environment)
-        now = self._clock()
-        return [each for each in await self.store.blocks(environment) if each.until > now]
+        now, behind = self._clock(), await self._behind_proxy(environment)
+        return [
+            msgspec.structs.replace(each, behind_proxy=behind if each.network is not None else ())
+            for each in await self.store.blocks(environment)
+            if each.until > now
+        ]
 
     async def block(self, environment: str, wanted: BlockRequest, author: Author) -> Block:
         """See `Ingresses.block`."""
@@ -102,7 +106,8 @@ class ClusterProtection:
         if made.subscription is not None:
             await subscriptions.suspend(place.publisher.manage, made.subscription, made.reason, author.who)
         jobs = await self.store.add_block(environment, made, author)
-        return msgspec.structs.replace(made, waiting=tuple(await self._untold(jobs)))
+        behind = await self._behind_proxy(environment) if made.network is not None else ()
+        return msgspec.structs.replace(made, waiting=tuple(await self._untold(jobs)), behind_proxy=behind)
 
     async def unblock(self, environment: str, id_: str, author: Author) -> bool:
         """See `Ingresses.unblock`."""
@@ -119,6 +124,14 @@ class ClusterProtection:
                 place = await self._environments.find(environment)
                 await subscriptions.resume(place.publisher.manage, block.subscription, author.who)
         return await self.store.remove_block(environment, block.id, author) or []
+
+    async def _behind_proxy(self, environment: str) -> tuple[str, ...]:
+        """Traefik's rules go by who connects, and by no header field."""
+        return tuple(
+            row.org
+            for row in await self._estate.clusters(None)
+            if row.environment == environment and row.base_values.get("protection", {}).get("proxiesInFront", 0)
+        )
 
     async def _untold(self, jobs: Sequence[int]) -> list[str]:
         """The orgs whose clusters could not be told, or not in time."""
