@@ -132,8 +132,10 @@ class Store:
                 await enqueue(connection, "restore", str(target), payload)
 
     async def unsettled(self) -> int:
-        """How many jobs wait for their first try, or are at it."""
-        return int(await self._db.fetchval("select count(*) from job where finished is null and attempts = 0"))
+        """How many jobs that are due wait for their first try, or are at it."""
+        return int(
+            await self._db.fetchval("select count(*) from job where finished is null and attempts = 0 and due <= now()")
+        )
 
     async def deployment(self, number: int) -> Deployment | None:
         """One deployment."""

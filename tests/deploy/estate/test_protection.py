@@ -22,6 +22,7 @@ from havn.deploy.estate.model import Author, ClusterRow, cluster_place
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.protection import rules
 from havn.deploy.sealing import FileIdentities, Sealer
+from havn.deploy.store import Store
 from havn.kit import db
 from havn.kit.serve import serve
 from havn.local.environment import free_port, new_key
@@ -172,6 +173,7 @@ async def test_maintenance_ends_when_it_says_now_and_not_when_it_said_before(rig
     now = datetime.now(UTC)
     assert (await rig.call("PUT", FIRST, {"until": (now + timedelta(minutes=10)).isoformat()})).status_code == 200
     assert (await rig.call("PUT", FIRST, {"until": (now + timedelta(minutes=60)).isoformat()})).status_code == 200
+    assert await rig.jobs("maintenance_end") == 2
     await rig.pass_time("maintenance_end", 1200)
     assert len((await rig.call("GET", f"{AT}/maintenance")).json()) == 1
     assert await rig.jobs("maintenance_end") == 1
@@ -223,7 +225,7 @@ async def test_a_blocked_subscription_is_suspended_at_its_platform_and_resumed_a
     assert (await rig.call("GET", f"{AT}/blocks")).json() == []
 
 
-async def test_there_is_a_bound_to_how_many_are_blocked(rig):
+async def test_there_is_a_bound_to_how_many_are_blocked(rig, management):
     await rig.connection.execute(
         "insert into block (id, environment, network, until, reason, since, who)"
         " select n::text, 'tt02', '192.0.2.1', now() + interval '1 hour', 'x', now(), 'x'"
@@ -232,6 +234,9 @@ async def test_there_is_a_bound_to_how_many_are_blocked(rig):
     )
     wanted = {"network": "192.0.2.7", "seconds": 60, "reason": "x"}
     assert (await rig.call("POST", f"{AT}/blocks", wanted)).json()["code"] == "too_many_blocks"
+    wanted = {"subscription": SUBSCRIPTION, "seconds": 60, "reason": "x"}
+    assert (await rig.call("POST", f"{AT}/blocks", wanted)).json()["code"] == "too_many_blocks"
+    assert management[0][-2:] == [f"{SUBSCRIPTION}/suspend", f"{SUBSCRIPTION}/resume"]
 
 
 async def test_what_is_shut_is_forgotten_with_its_cluster(rig):
@@ -256,3 +261,14 @@ def test_a_header_field_of_a_client_never_stands_for_what_is_not_said():
     fields = middleware["spec"]["headers"]["customRequestHeaders"]
     assert fields["X-Havn-Until"] == ""
     assert fields["X-Havn-Message"] == "%C3%86rlig+%26+%60talt%60%0A"
+
+
+async def test_whoever_waits_for_the_work_to_settle_does_not_wait_for_what_ends_later(rig):
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert (await rig.call("PUT", FIRST, {"until": until})).status_code == 200
+    store = await Store.open(rig.plane.url)
+    async with asyncio.timeout(30):
+        while await store.unsettled():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await rig.jobs("maintenance_end") == 1
+    await store.close()

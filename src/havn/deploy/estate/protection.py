@@ -105,7 +105,12 @@ class ClusterProtection:
         made = rules.blocking(wanted, author)
         if made.subscription is not None:
             await subscriptions.suspend(place.publisher.manage, made.subscription, made.reason, author.who)
-        jobs = await self.store.add_block(environment, made, author)
+        try:
+            jobs = await self.store.add_block(environment, made, author)
+        except Problem:
+            if made.subscription is not None:
+                await subscriptions.resume(place.publisher.manage, made.subscription, author.who)
+            raise
         behind = await self._behind_proxy(environment) if made.network is not None else ()
         return msgspec.structs.replace(made, waiting=tuple(await self._untold(jobs)), behind_proxy=behind)
 

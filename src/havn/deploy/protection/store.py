@@ -163,8 +163,9 @@ class ProtectionStore:
 
 
 async def _tell(connection: Connection, environment: str, org: str) -> int:
-    """The job is in the group of the cluster's apps. Jobs of one key are done in order, each reads all that is shut."""
-    key = f"{environment}/{org}/-protection"
+    """Jobs of one key are done in order, and each reads all that is shut."""
+    # A group of its own: deployments to the cluster, which take minutes, do not stand before it.
+    key = f"{environment}/{org}/-protection/now"
     await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", key)
     # One that waits after a failure need not wait longer.
     open_ = await connection.fetch(
