@@ -9,6 +9,8 @@ export UV_PYTHON_DOWNLOADS := never
 export PATH := $(PATH):$(CURDIR)/.tools/bin
 UV := .tools/bin/uv
 RUN := .venv/bin/
+# Most tests wait for something: two at a time take the time of one. Files stay whole, since they share what they start.
+SPREAD := --numprocesses 2 --dist loadfile
 
 .PHONY: help up test test-cluster toolchain check bench assets docs clean
 
@@ -19,10 +21,10 @@ up: .venv/.synced assets ## set everything up, start the platform with the examp
 	$(RUN)havn up
 
 test: .venv/.synced assets .tools/packages ## set everything up and run every test
-	$(RUN)pytest $(ARGS)
+	$(RUN)pytest $(SPREAD) $(ARGS)
 
 test-cluster: .venv/.synced assets .tools/packages toolchain ## run the tests that need a real Kubernetes, made on this machine (as root)
-	$(RUN)pytest -m cluster $(ARGS)
+	$(RUN)pytest -m cluster $(SPREAD) $(ARGS)
 
 toolchain: .venv/.synced .tools/cluster ## build Kubernetes, Traefik, Helm and the rest for local clusters (minutes, once)
 	$(RUN)python -m havn.local.kubernetes.toolchain toolchain
