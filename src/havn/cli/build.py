@@ -137,7 +137,7 @@ def make_release(
 async def _send(source: Registry, built: Built) -> None:
     """Put a release where a control plane elsewhere finds it: the registry that `HAVN_REGISTRY_URL` names, if any."""
     from havn.deploy.estate.tools import connect
-    from havn.deploy.release.send import send
+    from havn.deploy.image.send import send
     from havn.deploy.settings import ToolSettings
     from havn.kit import settings
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from havn.deploy.image.send import send
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.release.model import ReleaseError
 from havn.deploy.release.open import find_trusted
-from havn.deploy.release.send import send
 from havn.deploy.release.signing import SigningKey
 
 
