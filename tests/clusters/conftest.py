@@ -6,10 +6,12 @@ import asyncio
 import importlib.resources
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from havn.clusters.kubernetes import Site as ClusterSite
 from havn.clusters.port import Workload
 from havn.deploy.image import base
 from havn.deploy.image.delivery import Delivery
-from havn.deploy.image.transfer import Place
+from havn.deploy.image.transfer import Place, copy
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.registry.remote import RemoteRegistry
 from havn.deploy.release.build import build
@@ -31,6 +33,7 @@ from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.local.kubernetes import LocalKubernetes, Toolchain, addons
 from havn.local.kubernetes.network import HOST_ADDRESS
+from havn.local.postgres import EmbeddedPostgres
 from havn.platform.secrets import new_key
 
 _suite_spec = importlib.util.spec_from_file_location("cluster_suite", Path(__file__).with_name("suite.py"))
@@ -42,6 +45,25 @@ _suite_spec.loader.exec_module(suite)
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "tt02.example.test"
 KEY = new_key()
+_VOLUME = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: {name}, labels: {{volume: {name}}}}}
+spec:
+  capacity: {{storage: 1Gi}}
+  accessModes: [ReadWriteMany]
+  storageClassName: ""
+  hostPath: {{path: {path}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: {name}}}
+spec:
+  accessModes: [ReadWriteMany]
+  storageClassName: ""
+  resources: {{requests: {{storage: 1Gi}}}}
+  selector: {{matchLabels: {{volume: {name}}}}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +130,64 @@ def base_image(tmp_path_factory) -> Place:
 
 
 @pytest.fixture(scope="session")
+def pushed(image_registry, base_image) -> str:
+    """The runtime image in the registry, by digest."""
+
+    async def push() -> str:
+        digest, _ = await base_image.registry.manifest(base_image.repository, "test")
+        client = HttpClient(image_registry.url, name="The registry", timeout=60)
+        await copy(base_image, digest.digest, Place(RemoteRegistry(client), base_image.repository))
+        await client.close()
+        return f"{base_image.repository}@{digest.digest}"
+
+    return asyncio.run(push())
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[tuple[EmbeddedPostgres, int]]:
+    """A PostgreSQL that the cluster's pods reach over TCP."""
+    folder = Path(tempfile.mkdtemp(prefix="havn-test-"))
+    folder.chmod(0o711)
+    with socket.socket() as probe:
+        probe.bind((str(HOST_ADDRESS), 0))
+        port = probe.getsockname()[1]
+    server = EmbeddedPostgres(folder, durable=False, listen=(str(HOST_ADDRESS), port))
+    server.start()
+    yield server, port
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def platform_image(kubernetes, image_registry, toolchain, tmp_path_factory) -> dict[str, str]:
+    """The platform's image of this checkout, in the registry, as the chart takes it."""
+    local = LayoutRegistry(tmp_path_factory.mktemp("platform-image"))
+    cache = Path(os.environ.get("HAVN_IMAGE_CACHE") or Path.home() / ".cache/havn/images")
+
+    async def make() -> str:
+        tools = base.Tools(toolchain.program("helm"), ROOT / "charts")
+        made = await base.build("platform", registry=local, repository="havn/platform", cache=cache, tools=tools)
+        client = HttpClient(image_registry.url, name="The registry", timeout=60)
+        await copy(Place(local, "havn/platform"), made.digest, Place(RemoteRegistry(client), "havn/platform"))
+        await client.close()
+        return made.digest
+
+    return {"repository": f"{image_registry.address}/havn/platform", "digest": asyncio.run(make())}
+
+
+@pytest.fixture(scope="session")
+def make_volume(kubernetes) -> Callable[[str, Path], None]:
+    """`make_volume(name, folder)`: a new folder of this machine that the platform's pods may claim by the name."""
+
+    def make(name: str, folder: Path) -> None:
+        folder.mkdir()
+        os.chown(folder, 1000, 3000)
+        kubernetes.kubectl("apply", "-f", "-", text=_VOLUME.format(name=name, path=folder))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def bootstrapped(kubernetes, image_registry, base_image, toolchain) -> None:
     """charts/cluster for the org ttd in the cluster."""
     asyncio.run(bootstrap(kubernetes, image_registry, base_image, toolchain))
@@ -129,6 +209,60 @@ async def bootstrap(kubernetes, image_registry, base_image, toolchain) -> None:
     front = Front(f"https://{kubernetes.address}", f"ttd.apps.{DOMAIN}", verify=False)
     assert await front.leads_nowhere("no-app", known=False) is None
     await front.close()
+
+
+_K6 = """
+import http from "k6/http";
+export const options = {
+  scenarios: {steady: {executor: "constant-arrival-rate", rate: Number(__ENV.RATE), timeUnit: "1s", duration: "10m",
+                       preAllocatedVUs: 20, gracefulStop: "5s"}},
+  insecureSkipTLSVerify: true, discardResponseBodies: true, hosts: {[__ENV.HOST]: __ENV.ADDRESS},
+};
+const paths = JSON.parse(__ENV.PATHS);
+export default () => { http.get(`https://${__ENV.HOST}${paths[Math.floor(Math.random() * paths.length)]}`); };
+"""
+
+
+class Load:
+    """k6, until it is told to end; then what it has seen."""
+
+    def __init__(self, program: Path, folder: Path, environ: dict[str, str]) -> None:
+        self._summary = folder / "summary.json"
+        (folder / "load.js").write_text(_K6)
+        command = [
+            program, "run", "--quiet", "--no-usage-report", f"--summary-export={self._summary}", folder / "load.js",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, env={**environ, "HOME": str(folder), "PATH": "/usr/bin:/bin"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def end(self) -> tuple[int, int]:
+        """How many requests were made, and how many of them failed."""
+        self._process.terminate()
+        self._process.wait()
+        metrics = msgspec.json.decode(self._summary.read_bytes())["metrics"]
+        # k6 calls a rate's hits passes: here those are the failures.
+        return metrics["http_reqs"]["count"], metrics["http_req_failed"]["passes"]
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def k6(toolchain, tmp_path_factory) -> Iterator[Callable[..., Load]]:
+    """`k6(address, host, paths, rate=…)`: load on an ingress over TLS, in requests a second."""
+    begun: list[Load] = []
+
+    def begin(address: str, host: str, paths: list[str], *, rate: int) -> Load:
+        told = {"RATE": str(rate), "HOST": host, "ADDRESS": address, "PATHS": msgspec.json.encode(paths).decode()}
+        begun.append(Load(toolchain.program("k6"), tmp_path_factory.mktemp("k6"), told))
+        return begun[-1]
+
+    yield begin
+    for load in begun:
+        load.kill()
 
 
 @dataclass

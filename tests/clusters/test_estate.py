@@ -54,25 +54,6 @@ class Plane:
 
 
 @pytest.fixture(scope="module")
-def pushed(image_registry, base_image) -> str:
-    """The runtime image in the registry, by digest."""
-    import asyncio
-
-    from havn.deploy.image.transfer import Place, copy
-    from havn.deploy.registry.remote import RemoteRegistry
-    from havn.kit.http import HttpClient
-
-    async def push() -> str:
-        digest, _ = await base_image.registry.manifest(base_image.repository, "test")
-        client = HttpClient(image_registry.url, name="The registry", timeout=60)
-        await copy(base_image, digest.digest, Place(RemoteRegistry(client), base_image.repository))
-        await client.close()
-        return f"{base_image.repository}@{digest.digest}"
-
-    return asyncio.run(push())
-
-
-@pytest.fixture(scope="module")
 def plane(postgres, kubernetes, image_registry, pushed, toolchain, tmp_path_factory) -> Iterator[Plane]:
     folder = tmp_path_factory.mktemp("plane")
     port = free_port()

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.resources
-import os
 import re
-import shutil
-import socket
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,17 +21,12 @@ from havn.appfolder import AppFolder
 from havn.cli.platform_secrets import secrets as write_secrets
 from havn.clusters.kubernetes import Helm
 from havn.clusters.port import ClusterError
-from havn.deploy.image import base
-from havn.deploy.image.transfer import Place, copy
 from havn.deploy.publishing import Publisher
-from havn.deploy.registry.layout import LayoutRegistry
-from havn.deploy.registry.remote import RemoteRegistry
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient, Response
 from havn.local.kubernetes import LocalKubernetes
 from havn.local.kubernetes.network import HOST_ADDRESS
-from havn.local.postgres import EmbeddedPostgres
 from havn.local.testdata import fixed
 from havn.platform import APIS
 from havn.platform.secrets import new_key
@@ -45,25 +36,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "at22.example.test"
 RELEASE = "at22"
 ORGS = msgspec.json.decode((importlib.resources.files("havn.local.testdata") / "orgs.json").read_bytes())["orgs"]
-_VOLUME = """
-apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: {name}, labels: {{volume: {name}}}}}
-spec:
-  capacity: {{storage: 1Gi}}
-  accessModes: [ReadWriteMany]
-  storageClassName: ""
-  hostPath: {{path: {path}}}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {{name: {name}}}
-spec:
-  accessModes: [ReadWriteMany]
-  storageClassName: ""
-  resources: {{requests: {{storage: 1Gi}}}}
-  selector: {{matchLabels: {{volume: {name}}}}}
-"""
 
 
 @dataclass
@@ -164,47 +136,14 @@ async def load(client: HttpClient, path: str, token: str) -> AsyncIterator[list[
 
 
 @pytest.fixture(scope="module")
-def database():
-    """A PostgreSQL that the cluster's pods reach over TCP."""
-    folder = Path(tempfile.mkdtemp(prefix="havn-test-"))
-    folder.chmod(0o711)
-    with socket.socket() as probe:
-        probe.bind((str(HOST_ADDRESS), 0))
-        port = probe.getsockname()[1]
-    server = EmbeddedPostgres(folder, durable=False, listen=(str(HOST_ADDRESS), port))
-    server.start()
-    yield server, port
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def platform_image(kubernetes, image_registry, toolchain, tmp_path_factory) -> dict[str, str]:
-    """The platform's image of this checkout, in the registry, as the chart takes it."""
-    local = LayoutRegistry(tmp_path_factory.mktemp("platform-image"))
-    cache = Path(os.environ.get("HAVN_IMAGE_CACHE") or Path.home() / ".cache/havn/images")
-
-    async def make() -> str:
-        tools = base.Tools(toolchain.program("helm"), ROOT / "charts")
-        made = await base.build("platform", registry=local, repository="havn/platform", cache=cache, tools=tools)
-        client = HttpClient(image_registry.url, name="The registry", timeout=60)
-        await copy(Place(local, "havn/platform"), made.digest, Place(RemoteRegistry(client), "havn/platform"))
-        await client.close()
-        return made.digest
-
-    return {"repository": f"{image_registry.address}/havn/platform", "digest": asyncio.run(make())}
-
-
-@pytest.fixture(scope="module")
-def platform(kubernetes, toolchain, database, image_registry, platform_image, tmp_path_factory) -> Platform:
+def platform(
+    kubernetes, toolchain, database, image_registry, platform_image, make_volume, tmp_path_factory
+) -> Platform:
     """The release, installed as docs/how-to/install-the-platform.md tells."""
     server, port = database
     folder = tmp_path_factory.mktemp("platform")
     for name in ("keys", "contents"):
-        place = folder / name
-        place.mkdir()
-        os.chown(place, 1000, 3000)
-        kubernetes.kubectl("apply", "-f", "-", text=_VOLUME.format(name=f"{RELEASE}-{name}", path=place))
+        make_volume(f"{RELEASE}-{name}", folder / name)
     out = folder / "secrets.json"
     write_secrets(
         environment=RELEASE, domain=DOMAIN, database=f"postgresql://{HOST_ADDRESS}:{port}/{RELEASE}",

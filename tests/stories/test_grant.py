@@ -22,7 +22,7 @@ class Applicant:
 
     def sign_in(self, address: str, person: str) -> None:
         self.page.goto(address)
-        expect(self.page).to_have_url(re.compile("^http://login[.]"))
+        expect(self.page).to_have_url(re.compile("^https?://login[.]"))
         self.done(self.page)
         self.page.get_by_role("button", name=re.compile(person)).click()
         expect(self.page).to_have_url(re.compile("[.]apps[.]"))
