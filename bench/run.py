@@ -14,6 +14,7 @@ PARTS = {
     "xacml": "xacml/run.py",
     "egress": "egress.py",
     "management": "management.py",
+    "deploy": "deploy.py",
 }
 
 
