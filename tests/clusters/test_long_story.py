@@ -43,6 +43,7 @@ BIN = Path(sys.executable).with_name("havn")
 ORG, APP = "fjord", "tilskudd"
 DOMAINS = {"tt02": "tt02.example.test", "production": "example.test"}
 SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
+PATHS = [f"/{APP}/api/v1/texts/nb", f"/{ORG}/{APP}/api/v1/applicationmetadata", f"/{APP}/health"]
 RECEIPT = re.compile("kvittering|sendt|mottatt", re.IGNORECASE)
 APIS = ("authentication", "authorization", "management", "profile", "register", "storage")
 
@@ -462,3 +463,42 @@ def test_3_the_example_is_deployed_and_filled_in_with_a_browser(story):
     with story.page.expect_download() as download:
         story.page.get_by_role("link", name=re.compile("pdf", re.IGNORECASE)).first.click()
     assert "Skiskole for alle" in grant.pdf_text(Path(download.value.path()))
+
+
+def test_4_a_new_version_is_deployed_under_load_without_a_failed_request(story, k6):
+    digest = story.build(2)
+    load = k6(story.owners["tt02"].address, story.host("tt02"), PATHS, rate=20)
+    story.havn("deploy", f"{ORG}/{APP}", "--env", "tt02", "--release", digest)
+    made, failed = load.end()
+    assert made > 40
+    assert failed == 0
+    assert story.shown_version("tt02") == "2"
+
+
+def test_5_a_broken_version_is_rolled_back_with_its_reason(story, k6):
+    digest = story.build(3, "\nraise RuntimeError('broken on purpose')\n")
+    load = k6(story.owners["tt02"].address, story.host("tt02"), PATHS, rate=5)
+    said = story.havn("deploy", f"{ORG}/{APP}", "--env", "tt02", "--release", digest, ok=False)
+    made, failed = load.end()
+    assert "broken on purpose" in said
+    assert "what ran before runs on" in said
+    assert made > 10
+    assert failed == 0
+    assert story.shown_version("tt02") == "2"
+
+
+def test_6_it_is_promoted_to_production_when_somebody_else_has_approved(story):
+    story.tokens["ola"] = story.havn("ci-token", "create", "ola", "--org", ORG, "--role", "approve").strip()
+    promote = ("promote", f"{ORG}/{APP}", "--from", "tt02", "--to", "production", "--json")
+    asked = json.loads(story.havn(*promote))
+    assert (asked["status"], asked["release"]) == ("waiting", story.releases[2])
+    assert story.ask("production", f"/{APP}/health") == 404
+    story.havn("approve", str(asked["id"]), ok=False)
+    story.havn("approve", str(asked["id"]), "-m", "Tried in tt02.", who="ola")
+    shown = [json.loads(story.havn("ps", "--json"))]
+    assert {each["environment"]: each["release"] for each in shown[0]} == dict.fromkeys(DOMAINS, story.releases[2])
+    sign_in(story, "production")
+    applicant = grant.Applicant(story.page, lambda page: None)
+    applicant.choose("LYSENDE FURU AS")
+    applicant.start()
+    applicant.write("Antall medlemmer", "42")
