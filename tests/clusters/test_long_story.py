@@ -502,3 +502,13 @@ def test_6_it_is_promoted_to_production_when_somebody_else_has_approved(story):
     applicant.choose("LYSENDE FURU AS")
     applicant.start()
     applicant.write("Antall medlemmer", "42")
+
+
+def test_7_it_is_rolled_back(story, k6):
+    load = k6(story.owners["tt02"].address, story.host("tt02"), PATHS, rate=5)
+    story.havn("rollback", f"{ORG}/{APP}", "--env", "tt02")
+    made, failed = load.end()
+    assert made > 10
+    assert failed == 0
+    assert story.shown_version("tt02") == "1"
+    assert story.shown_version("production") == "2"
