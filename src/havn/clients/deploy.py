@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -78,11 +79,26 @@ class DeployClient:
         """A deployment and its events after the one numbered `after`; waits at most `wait` seconds for one."""
         return await self._send("GET", f"/deployments/{deployment}", DeploymentProgress, after=after, wait=wait)
 
-    async def follow(self, deployment: Deployment) -> AsyncGenerator[DeploymentProgress, None]:
-        """The deployment's events as they come, until it has ended."""
+    async def follow(
+        self, deployment: Deployment, *, patience: float = 60.0, pause: float = 1.0
+    ) -> AsyncGenerator[DeploymentProgress, None]:
+        """The deployment's events as they come, until it has ended.
+
+        A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds.
+        Raises its `Problem` when it stays away for `patience` seconds.
+        """
         after = 0
+        clock = asyncio.get_running_loop().time
+        heard = clock()
         while True:
-            progress = await self.progress(deployment.id, after=after, wait=5)
+            try:
+                progress = await self.progress(deployment.id, after=after, wait=5)
+            except Problem as problem:
+                if problem.status not in (502, 503, 504) or clock() - heard > patience:
+                    raise
+                await asyncio.sleep(pause)
+                continue
+            heard = clock()
             yield progress
             if progress.deployment.finished is not None:
                 return

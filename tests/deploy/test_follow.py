@@ -1,0 +1,62 @@
+"""Following a deployment while the control plane goes away and comes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from havn.clients.deploy import DeployClient
+from havn.contracts.deploy import Deployment, DeploymentEvent, DeploymentProgress
+from havn.kit.http import HttpClient
+from havn.kit.problem import Problem
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BEGUN = Deployment(
+    id=7, environment="tt02", org="ttd", app="first", revision=1, kind="deploy", release="sha256:" + "a" * 64,
+    replicas=1, status="running", reason=None, requested_by="kari", requested=NOW, finished=None,
+)  # fmt: skip
+ENDED = msgspec.structs.replace(BEGUN, status="succeeded", finished=NOW)
+
+
+def client(*answers: DeploymentProgress | int) -> DeployClient:
+    """Of a control plane that gives these answers in turn; a number is the status of one that says nothing."""
+    waiting = list(answers)
+
+    async def plane(scope: Any, receive: Any, send: Any) -> None:
+        answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        status, body = (answer, b"away") if isinstance(answer, int) else (200, msgspec.json.encode(answer))
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    http = HttpClient("http://console.test", name="The control plane", transport=httpx2.ASGITransport(plane))
+    return DeployClient(http, "token")
+
+
+def told(number: int, deployment: Deployment = BEGUN) -> DeploymentProgress:
+    return DeploymentProgress(
+        deployment=deployment, events=[DeploymentEvent(number=number, at=NOW, message=f"Step {number}.")]
+    )
+
+
+async def test_a_control_plane_that_is_away_for_a_moment_is_asked_again():
+    following = client(told(1), 503, 502, 504, told(2, ENDED))
+    heard = [event.message async for each in following.follow(BEGUN, pause=0) for event in each.events]
+    assert heard == ["Step 1.", "Step 2."]
+
+
+async def test_one_that_stays_away_is_told_in_the_end():
+    with pytest.raises(Problem) as problem:
+        async for _ in client(503).follow(BEGUN, patience=0, pause=0):
+            pass
+    assert problem.value.status == 503
+
+
+async def test_what_is_no_outage_is_told_at_once():
+    with pytest.raises(Problem) as problem:
+        async for _ in client(404, told(1, ENDED)).follow(BEGUN, pause=0):
+            pass
+    assert problem.value.status == 404
