@@ -37,7 +37,7 @@ from havn.kit import db
 from havn.local.kubernetes import LocalKubernetes, addons
 from havn.local.kubernetes.network import HOST_ADDRESS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.story, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).with_name("havn")
 ORG, APP = "fjord", "tilskudd"
