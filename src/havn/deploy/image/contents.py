@@ -13,7 +13,7 @@ SITE = "usr/lib/python3/dist-packages"
 
 PLATFORM = (
     *RUNTIME, "asyncpg", "obstore", "pyrage", "psutil", "prometheus-client", "redis", "kr8s", "cyclopts", "rich",
-    "packaging",
+    "packaging", "async-timeout",
 )  # fmt: skip
 
 
