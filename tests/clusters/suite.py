@@ -109,7 +109,8 @@ class ClusterSuite:
         with pytest.raises(RolloutFailed) as caught:
             await site.cluster.apply(site.workload(await site.broken()))
         assert "broken on purpose" in str(caught.value)
-        assert await site.shown() == "Version 1"
+        got = await site.shown()
+        assert got == "Version 1", got
         status = await site.cluster.status(site.app)
         assert (status.release, status.settled) == (good, True)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import http.server
 import importlib.resources
 import importlib.util
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +86,7 @@ class Rig:
                 "HAVN_SCHEME": "http",
                 "HAVN_ENVIRONMENT": "local",
                 "HAVN_ENVIRONMENT_TYPE": "test",
-                "HAVN_PLATFORM_URL": "http://127.0.0.1:9",
+                "HAVN_PLATFORM_URL": _platform(),
                 **(settings or {}),
             },
             secrets={"platform-access-key": new_key()} if settings is not None else {"platform-access-key": KEY},
@@ -161,3 +164,22 @@ def crash(rig: Rig):
             await asyncio.sleep(0.01)
 
     return run
+
+
+class _Nothing(http.server.BaseHTTPRequestHandler):
+    """A platform that has none of the APIs."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    do_POST = do_PUT = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@functools.cache
+def _platform() -> str:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Nothing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
