@@ -172,7 +172,8 @@ class _Nothing(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_error(404)
 
-    do_POST = do_PUT = do_GET
+    do_POST = do_GET  # noqa: N815
+    do_PUT = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
