@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PATH := $(PATH):$(CURDIR)/.tools/bin
 UV := .tools/bin/uv
 RUN := .venv/bin/
-# Tests on clusters wait most of the time: two files at a time take little more than one.
+# Many tests wait most of the time: two files at a time.
 SPREAD := --numprocesses 2 --dist loadfile
 
 .PHONY: help up test test-cluster test-story toolchain check bench assets docs clean
@@ -21,7 +21,7 @@ up: .venv/.synced assets ## set everything up, start the platform with the examp
 	$(RUN)havn up
 
 test: .venv/.synced assets .tools/packages ## set everything up and run every test
-	$(RUN)pytest $(ARGS)
+	$(RUN)pytest $(SPREAD) $(ARGS)
 
 test-cluster: .venv/.synced assets .tools/packages toolchain ## run the tests that need a real Kubernetes, made on this machine (as root)
 	$(RUN)pytest -m "cluster and not story" $(SPREAD) $(ARGS)

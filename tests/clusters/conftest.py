@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -316,7 +317,7 @@ class Owner:
                 "HAVN_SCHEME": "https",
                 "HAVN_ENVIRONMENT": "tt02",
                 "HAVN_ENVIRONMENT_TYPE": "test",
-                "HAVN_PLATFORM_URL": "http://127.0.0.1:9",
+                "HAVN_PLATFORM_URL": suite.platform_without_apis(str(HOST_ADDRESS)),
                 **(settings or {}),
             },
             secrets={"platform-access-key": KEY if settings is None else new_key()},
@@ -349,7 +350,11 @@ async def owner(kubernetes, bootstrapped, image_registry, base_image, toolchain,
         target=RemoteRegistry(client),
         address=image_registry.address,
     )
-    values = {"ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]}}
+    platform = urlsplit(suite.platform_without_apis(str(HOST_ADDRESS)))
+    values = {
+        "ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]},
+        "networkPolicy": {"platformCidrs": [f"{HOST_ADDRESS}/32"], "platformPort": platform.port},
+    }
     site = ClusterSite(org="ttd", environment="tt02", chart=ROOT / "charts" / "app", values=values)
     kube = Kube(kubernetes.kubeconfig)
     helm = Helm(toolchain.program("helm"), kubernetes.kubeconfig)

@@ -7,6 +7,9 @@ the port and through the address that people use. Releases are real ones of real
 from __future__ import annotations
 
 import asyncio
+import functools
+import http.server
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -48,6 +51,25 @@ class Site:
         """Which version answers."""
         reply = await self.ask(f"/{self.org}/{self.app}/api/v1/texts/en")
         return next((part for part in ("Version 1", "Version 2", "Version 3") if part in reply.body), str(reply))
+
+
+class _Nothing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    do_POST = do_GET  # noqa: N815
+    do_PUT = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@functools.cache
+def platform_without_apis(address: str = "127.0.0.1") -> str:
+    """The URL of a platform that has none of the APIs, so that nothing is managed and nobody is known."""
+    server = http.server.ThreadingHTTPServer((address, 0), _Nothing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://{address}:{server.server_address[1]}"
 
 
 async def settled(cluster: Cluster, app: str, seconds: float = 60) -> AppStatus:

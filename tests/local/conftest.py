@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import http.server
 import importlib.resources
 import importlib.util
 import os
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +83,7 @@ class Rig:
                 "HAVN_SCHEME": "http",
                 "HAVN_ENVIRONMENT": "local",
                 "HAVN_ENVIRONMENT_TYPE": "test",
-                "HAVN_PLATFORM_URL": _platform(),
+                "HAVN_PLATFORM_URL": suite.platform_without_apis(),
                 **(settings or {}),
             },
             secrets={"platform-access-key": new_key()} if settings is not None else {"platform-access-key": KEY},
@@ -164,23 +161,3 @@ def crash(rig: Rig):
             await asyncio.sleep(0.01)
 
     return run
-
-
-class _Nothing(http.server.BaseHTTPRequestHandler):
-    """A platform that has none of the APIs."""
-
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    do_POST = do_GET  # noqa: N815
-    do_PUT = do_GET  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@functools.cache
-def _platform() -> str:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Nothing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_address[1]}"

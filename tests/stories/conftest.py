@@ -116,7 +116,8 @@ def platform(state_folder: Path) -> Iterator[Platform]:
     made.down()
 
 
-@pytest.fixture(scope="session")
+# For one file: the driver keeps an event loop running on this thread, which async tests of other files cannot have.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)

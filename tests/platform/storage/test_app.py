@@ -15,7 +15,9 @@ from havn.platform.storage.settings import Settings
 
 async def test_it_is_built_from_settings_and_serves(make_database, keys, tmp_path):
     async def away(request):
-        return JSONResponse({"status": 503}, 503)
+        # A platform without API management manages nothing; everything else of it is away.
+        status = 404 if request.path_params["path"].startswith("management/") else 503
+        return JSONResponse({"status": status}, status)
 
     others = httpx2.ASGITransport(app=Starlette(routes=[Route("/{path:path}", away, methods=["GET", "POST"])]))
     environment = {
