@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from havn.clusters.kubernetes.values import Image, values
+from havn.clusters.kubernetes.values import Image, merged, values
 from havn.clusters.port import Scaling, Workload
 
 IMAGE = Image("registry.example.no/ttd/first", "sha256:" + "a" * 64)
@@ -68,3 +68,12 @@ def test_a_secret_that_is_an_environment_variable_too_is_named_by_its_key():
         {"name": "TOKEN", "key": "token"},
     ]
     assert b"planted" not in msgspec.json.encode(made)
+
+
+def test_values_are_laid_over_each_other():
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"d": [1]}) == {"a": {"b": 1, "c": 3}, "d": [1]}
+    assert merged({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
+    assert merged({"a": 2}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+    layer = {"a": {"b": {"c": 1}}}
+    merged(layer)["a"]["b"].pop("c")
+    assert layer == {"a": {"b": {"c": 1}}}

@@ -21,7 +21,7 @@ from havn.clusters.port import ClusterError
 from havn.contracts.estate import ClusterRequest, EnvironmentRequest
 from havn.deploy.authority import certificates
 from havn.deploy.environments import Environment, FixedEnvironments
-from havn.deploy.estate.clusters import Tools, merged
+from havn.deploy.estate.clusters import Tools
 from havn.deploy.estate.model import Author, ClusterRow, EnvironmentRow, cluster_place, dns_records
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.estate.tools import NoImages
@@ -138,15 +138,6 @@ def test_the_records_that_are_wanted():
     assert dns_records("ttd", "x.no", "2001:db8::1")[0].type == "AAAA"
     assert dns_records("ttd", "x.no", "lb.example.net")[0].value == "lb.example.net."
     assert dns_records("ttd", "x.no", "") == []
-
-
-def test_values_are_laid_over_each_other():
-    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"d": [1]}) == {"a": {"b": 1, "c": 3}, "d": [1]}
-    assert merged({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
-    assert merged({"a": 2}, {"a": {"b": 1}}) == {"a": {"b": 1}}
-    layer = {"a": {"b": {"c": 1}}}
-    merged(layer)["a"]["b"].pop("c")
-    assert layer == {"a": {"b": {"c": 1}}}
 
 
 class Silence:

@@ -36,7 +36,7 @@ def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, 
 
     What the app's folder asks for goes before the cluster's own.
     """
-    made: dict[str, Any] = _over(_copy(site), workload.chart)
+    made = merged(site, workload.chart)
     for name, value in workload.settings.items():
         *parents, last = _NAMED.get(name, ("environmentVariables", name))
         place = made
@@ -72,17 +72,14 @@ def values(site: Mapping[str, Any], org: str, workload: Workload, image: Image, 
     return made
 
 
-def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    for name, value in above.items():
-        inner = below.get(name)
-        if isinstance(value, Mapping):
-            below[name] = _over(inner if isinstance(inner, dict) else {}, value)
-        else:
-            below[name] = _copy(value)
-    return below
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _copy(inner) for name, inner in value.items()}
-    return list(value) if isinstance(value, list) else value
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Helm values laid over each other: of two mappings the members, of anything else the later one."""
+    made: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            before = made.get(name)
+            # Mappings are copied, so that whoever changes the outcome leaves the layers as they are.
+            made[name] = (
+                merged(before if isinstance(before, Mapping) else {}, value) if isinstance(value, Mapping) else value
+            )
+    return made

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from havn.clusters.kubernetes import bootstrap as cluster_bootstrap
+from havn.clusters.kubernetes.values import merged
 from havn.clusters.port import ClusterError
 from havn.deploy.authority.keeper import Keeper
-from havn.deploy.estate.clusters import EstateClusters, front, merged
+from havn.deploy.estate.clusters import EstateClusters, front
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.protection.store import ProtectionStore

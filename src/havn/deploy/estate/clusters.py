@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from havn.clusters.kubernetes import Front, Helm, Image, Images, Kube, KubernetesCluster, Site
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.kubernetes.leaves import Issuer
+from havn.clusters.kubernetes.values import merged
 from havn.clusters.port import ClusterError
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow, cluster_place, host
 from havn.deploy.estate.store import EstateStore
@@ -197,16 +198,3 @@ def front(row: ClusterRow, environment: EnvironmentRow) -> Front:
     """The cluster's ingress, as we look at it. No secret is sent, so its certificate may still be on its way."""
     address = f"[{row.ingress}]" if ":" in row.ingress else row.ingress
     return Front(f"{environment.scheme}://{address}", host(row.org, environment.domain), verify=False)
-
-
-def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Helm values laid over each other: of two mappings the members, of anything else the later one."""
-    made: dict[str, Any] = {}
-    for layer in layers:
-        for name, value in layer.items():
-            before = made.get(name)
-            # Mappings are copied, so that whoever changes the outcome leaves the layers as they are.
-            made[name] = (
-                merged(before if isinstance(before, Mapping) else {}, value) if isinstance(value, Mapping) else value
-            )
-    return made
