@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from havn.appfolder.decoding import error_path, error_text
-from havn.appfolder.deployment import YamlPlaces, file_for, read_yaml
+from havn.appfolder.deployment import YamlPlaces, decode_yaml, file_for, read_yaml
 from havn.appfolder.files import Files
 from havn.appfolder.findings import AppFolderError, Finding
 from havn.contracts.management import Declarations
 
 FILE = "api.yaml"
 CODE = "deployment.api"
+_SHAPE = "Names: a-z, 0-9 and -; paths begin with /."
 
 
 def read(files: Files) -> Declarations | None:
@@ -39,17 +39,8 @@ def _read(files: Files, file: str) -> Declarations | None:
     found = read_yaml(files, file)
     if found is None:
         return None
-    if found.value is None:
-        return Declarations()
-    if not isinstance(found.value, dict):
-        files.report("error", CODE, "The Apis of an app are an object.", file, (1, 1))
-        return None
-    try:
-        return msgspec.convert(_moments(found.value), Declarations)
-    except (msgspec.ValidationError, ValueError) as error:
-        message, hint = _plain(str(error))
-        files.report("error", CODE, message, file, _place(found, error_path(str(error))), hint)
-        return None
+    dated = YamlPlaces(_moments(found.value), found.places)
+    return decode_yaml(files, file, dated, Declarations, code=CODE, named="The Apis of an app", shape=_SHAPE)
 
 
 def schema() -> dict[str, Any]:
@@ -70,21 +61,3 @@ def _moments(value: Any) -> Any:
     if isinstance(value, datetime):
         return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
-
-
-def _plain(text: str) -> tuple[str, str]:
-    said = error_text(text)
-    if "unknown field" in said:
-        return f"This is not known here: {said.partition('unknown field ')[2]}.", "Look for a misspelt name."
-    if "missing required field" in said:
-        return f"This is missing: {said.partition('required field ')[2]}.", ""
-    if "matching regex" in said:
-        return "This cannot be used as a name or path.", "Names: a-z, 0-9 and -; paths begin with /."
-    return f"This cannot be used: {said}.", ""
-
-
-def _place(found: YamlPlaces, path: tuple[Any, ...]) -> tuple[int, int]:
-    """Line and column of `path`, or of the nearest thing above it."""
-    while path and path not in found.places:
-        path = path[:-1]
-    return found.places.get(path, (1, 1))

@@ -1,13 +1,16 @@
-"""The folder `deployment/`: reading its YAML with places, and `values.yaml`, what a Helm chart is told."""
+"""The folder `deployment/`: reading its YAML into types with places, and `values.yaml`, what a Helm chart is told."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from havn.appfolder.decoding import error_path, error_text
 from havn.appfolder.files import Files
+
+T = TypeVar("T")
 
 MAX_DEPTH = 40
 MAX_NODES = 20_000
@@ -31,6 +34,12 @@ class YamlPlaces(msgspec.Struct, frozen=True):
     value: Any
     places: Mapping[tuple[str | int, ...], tuple[int, int]]
 
+    def place(self, path: tuple[str | int, ...]) -> tuple[int, int]:
+        """Line and column of `path`, or of the nearest thing above it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, (1, 1))
+
 
 def read_yaml(files: Files, file: str) -> YamlPlaces | None:
     """The file; None when absent, or not YAML (then with a finding). Aliases and tags are refused."""
@@ -52,6 +61,36 @@ def read_yaml(files: Files, file: str) -> YamlPlaces | None:
         files.report("error", "yaml.syntax", f"The file is not YAML that can be read: {problem}.", file, at)
         return None
     return YamlPlaces(value, places)
+
+
+def decode_yaml(
+    files: Files, file: str, found: YamlPlaces, kind: type[T], *, code: str, named: str, shape: str = ""
+) -> T | None:
+    """What was read, as `kind`, an empty file as one without members; None when it cannot be used.
+
+    The mistake is then reported as `code`. `named` says what the file holds, in the plural and beginning the sentence;
+    `shape` how texts with a pattern look, in place of the pattern itself.
+    """
+    value = {} if found.value is None else found.value
+    if not isinstance(value, dict):
+        files.report("error", code, f"{named} are an object.", file, (1, 1))
+        return None
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        message, hint = _plain(error_text(str(error)), shape)
+        files.report("error", code, message, file, found.place(error_path(str(error))), hint)
+        return None
+
+
+def _plain(said: str, shape: str) -> tuple[str, str]:
+    if "unknown field" in said:
+        return f"This is not known here: {said.partition('unknown field ')[2]}.", "Look for a misspelt name."
+    if "missing required field" in said:
+        return f"This is missing: {said.partition('required field ')[2]}.", ""
+    if shape and "matching regex" in said:
+        return "This cannot be used as a name or path.", shape
+    return f"This cannot be used: {said}.", ""
 
 
 def _loader() -> Any:
