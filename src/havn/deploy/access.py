@@ -31,7 +31,17 @@ class Operator(msgspec.Struct, frozen=True):
     grants: Mapping[str, frozenset[Role]] = {}
     """Roles by org; `*` stands for every org."""
     subject: str = ""
-    """Who it is beyond doubt: two operators are the same person when this is equal."""
+    """Who it is beyond doubt, by a name that never changes."""
+    maker: str = ""
+    """Of a machine's token: the subject of the person who made it."""
+
+    @property
+    def person(self) -> str:
+        """Who answers for what is done: two operators are the same person when this is equal.
+
+        Whoever makes a token has it in hand, so a machine counts as the person who made its token.
+        """
+        return self.maker or self.subject
 
     def may(self, role: Role, org: str) -> bool:
         """Whether the role is held for the org, or for all; `*` asks for all."""

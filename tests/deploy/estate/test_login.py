@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from havn.contracts.estate import GrantRequest
+from havn.deploy.promotion.store import Approvals
+from havn.deploy.store import Target, Wanted
 from havn.kit import db
+from havn.kit.db import Database
 from havn.kit.problem import Problem
 
 
@@ -115,3 +118,91 @@ async def test_every_change_of_access_is_in_the_audit_log(plane):
     log = (await plane.call("GET", "/audit", await plane.admin())).json()
     assert [entry["action"] for entry in log][:2] == ["grant", "login"]
     assert log[0]["after"] == {"subject": "somebody", "role": "look"}
+
+
+async def begin(plane, address: str):
+    return await plane.http().request("POST", "/api/v1/login", headers={"x-forwarded-for": f"198.51.100.1, {address}"})
+
+
+async def test_one_address_begins_to_sign_in_so_often_and_then_waits(plane):
+    answers = [await begin(plane, "192.0.2.7") for _ in range(21)]
+    assert [each.status_code for each in answers[:20]] == [200] * 20
+    refused = answers[20]
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_calls")
+    wait = int(refused.headers["retry-after"])
+    assert 1 <= wait <= 3
+    assert f"try again in {wait} seconds" in refused.json()["detail"]
+    # Others do not wait, nor does who waited as long as was said.
+    assert (await begin(plane, "192.0.2.8")).status_code == 200
+    plane.clock.offset += timedelta(seconds=wait)
+    assert (await begin(plane, "192.0.2.7")).status_code == 200
+
+
+async def test_the_addresses_that_one_machine_may_have_are_one_caller(plane):
+    for number in range(20):
+        assert (await begin(plane, f"2001:db8:1:2::{number:x}")).status_code == 200
+    assert (await begin(plane, "2001:db8:1:2:ffff::1")).status_code == 429
+    assert (await begin(plane, "2001:db8:1:3::1")).status_code == 200
+    for number in range(20):
+        assert (await begin(plane, "192.0.2.9" if number % 2 else "::ffff:192.0.2.9")).status_code == 200
+    assert (await begin(plane, "192.0.2.9")).status_code == 429
+
+
+async def test_who_called_is_counted_and_not_kept(plane):
+    await begin(plane, "192.0.2.10")
+    connection = await db.connect(plane.url)
+    [row] = await connection.fetch("select r::text as line from deploy.call_rate r")
+    assert "192.0.2.10" not in row["line"]
+    # A bucket that is full again is forgotten with the next call.
+    plane.clock.offset += timedelta(minutes=2)
+    await begin(plane, "192.0.2.11")
+    assert await connection.fetchval("select count(*) from deploy.call_rate") == 1
+    await connection.close()
+
+
+async def test_asking_how_it_went_has_a_limit_too(plane):
+    client = plane.client(None)
+    begun = await client.begin_login()
+    statuses = set()
+    for _ in range(300):
+        answer = await plane.call("POST", "/login/token", None, {"deviceCode": begun.device_code})
+        statuses.add(answer.status_code)
+        if answer.status_code == 429:
+            break
+    assert statuses == {200, 429}
+
+
+async def waits_for(plane, requester: str, name: str) -> int:
+    """An approval that somebody has asked for."""
+    database = await Database.open(plane.url, "deploy")
+    wanted = Wanted(
+        target=Target("production", "ttd", "first"), kind="deploy", release=f"sha256:{'a' * 64}", replicas=1,
+        who=name, address="",
+    )  # fmt: skip
+    asked = await Approvals(database).ask(wanted, requester, datetime.now(UTC))
+    await database.close()
+    return asked.id
+
+
+async def test_nobody_approves_what_they_asked_for_by_a_token_that_they_made(plane):
+    people = await plane.sign_in.people()
+    admin = await plane.admin()
+    me = await plane.client(admin).whoami()
+    other = await plane.login(people[1])
+    await plane.give(other.subject, "ttd", "administer")
+
+    async def made_by(token: str, *roles: str) -> str:
+        body = {"name": "robot", "org": "ttd", "roles": list(roles), "days": 1}
+        return str((await plane.call("POST", "/ci-tokens", token, body)).json()["token"])
+
+    async def approve(number: int, token: str):
+        return await plane.call("POST", f"/approvals/{number}/approve", token, {})
+
+    mine, another = await made_by(admin, "administer"), await made_by(other.token, "approve")
+    number = await waits_for(plane, me.subject, me.name)
+    # By one's own name, by a token of one's own, and by a token that such a token made.
+    for token in (admin, mine, await made_by(mine, "approve")):
+        refused = await approve(number, token)
+        assert (refused.status_code, refused.json()["code"]) == (403, "own_request")
+    assert f"acts for the same person as {me.name}" in refused.json()["detail"]
+    assert (await approve(number, another)).status_code == 202

@@ -41,7 +41,8 @@ from havn.local.keyring import LocalKeyring
 from havn.local.secrets import SecretStore
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
-PEOPLE = {"kari": "deploy", "ola": "approve", "per": "look"}
+PEOPLE = {"kari": "deploy", "ola": "approve", "per": "look", "robot": "deploy"}
+MAKERS = {"robot": "person:ola"}
 
 
 class Config(msgspec.Struct):
@@ -57,7 +58,7 @@ class Config(msgspec.Struct):
 
 
 class Names:
-    """Access by name: the token is one of `PEOPLE`."""
+    """Access by name: the token is one of `PEOPLE`, of whom `MAKERS` tells which are machines, and whose."""
 
     async def operator(self, request: Request) -> Operator:
         name = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -65,7 +66,8 @@ class Names:
             return Operator(name, "192.0.2.1", EVERYTHING, name)
         if name not in PEOPLE:
             raise Problem(401, "Who is it?", code="token_needed")
-        return Operator(name, "192.0.2.1", {"ttd": frozenset((PEOPLE[name],))}, f"person:{name}")  # type: ignore[arg-type]
+        grants: Any = {"ttd": frozenset((PEOPLE[name],))}
+        return Operator(name, "192.0.2.1", grants, f"person:{name}", MAKERS.get(name, ""))
 
 
 class Plane(msgspec.Struct):

@@ -77,6 +77,15 @@ async def test_a_deployment_straight_into_such_an_environment_waits_too_but_a_ro
             await root.approve(asked.id, None)
         assert caught.value.code == "own_request"
         assert (await story.end(await ola.approve(asked.id, None))).deployment.status == "succeeded"
+    # A machine asks for the person who made its token.
+    asked = await story.client("robot").deploy(
+        DeployRequest(environment="production", org="ttd", app="first", release=first)
+    )
+    assert isinstance(asked, Approval)
+    with pytest.raises(Problem, match="ola acts for the same person as robot") as caught:
+        await ola.approve(asked.id, None)
+    assert caught.value.code == "own_request"
+    assert (await ola.reject(asked.id, "Taken back.")).status == "rejected"
     back = await root.rollback("production", "ttd", "first", None)
     assert isinstance(back, Deployment)
     assert (await story.end(back)).deployment.release == first

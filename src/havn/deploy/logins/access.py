@@ -56,7 +56,7 @@ class StoredAccess:
             grants.update(EVERYTHING)
         for grant in await self._store.grants(holder.subject):
             grants[grant.org] = grants.get(grant.org, frozenset()) | {grant.role}
-        return Operator(holder.name, caller_address(request), grants, holder.subject)
+        return Operator(holder.name, caller_address(request), grants, holder.subject, holder.maker)
 
     async def _holder(self, token: str) -> Holder | None:
         if not 0 < len(token) <= _MAX:

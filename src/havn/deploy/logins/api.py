@@ -23,7 +23,9 @@ from havn.deploy.access import ALL_ORGS, bearer, caller_address
 from havn.deploy.endpoints import Endpoint, any_org, body, caller, in_body
 from havn.deploy.logins.access import CI, SESSION, digest, new_token
 from havn.deploy.logins.provider import DeviceLogin, Waiting
+from havn.deploy.logins.rate import CallRate
 from havn.deploy.logins.store import LoginStore, no_such_token
+from havn.engines.limits import Bucket
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.web import json_response
@@ -31,6 +33,9 @@ from havn.kit.web import json_response
 SESSION_TIME = timedelta(hours=12)
 _LONGEST_DAYS = 400
 _NO_STORE = {"cache-control": "no-store"}
+# For an office behind one address: it begins to sign in so often a minute, and asks every few seconds how it went.
+_BEGIN = Bucket.rate(20, 60)
+_POLL = Bucket.rate(240, 60)
 
 
 class LoginApi:
@@ -40,6 +45,8 @@ class LoginApi:
         self._store = store
         self._login = login
         self._clock = clock
+        self._begun = CallRate(store, clock, "login", _BEGIN)
+        self._polled = CallRate(store, clock, "login token", _POLL)
 
     def endpoints(self) -> list[Endpoint]:
         """Every route."""
@@ -65,11 +72,15 @@ class LoginApi:
 
     async def _begin(self, request: Request) -> Response:
         """Begin to sign in: a code, and where a person confirms it."""
-        return json_response(await self._provider().begin(), headers=_NO_STORE)
+        provider = self._provider()
+        await self._begun.check(caller_address(request))
+        return json_response(await provider.begin(), headers=_NO_STORE)
 
     async def _poll(self, request: Request) -> Response:
         """The control plane's token, once the person has confirmed."""
-        found = await self._provider().redeem(body(request, LoginPoll).device_code)
+        provider = self._provider()
+        await self._polled.check(caller_address(request))
+        found = await provider.redeem(body(request, LoginPoll).device_code)
         if isinstance(found, Waiting):
             return json_response(Session(waiting=True, interval=found.interval), headers=_NO_STORE)
         token, kept = new_token(SESSION)

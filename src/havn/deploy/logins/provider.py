@@ -20,6 +20,7 @@ from havn.guard.tokens import MAX_TOKEN, check_times, claim_times, read_header, 
 from havn.kit.clock import Clock
 from havn.kit.http import HttpClient, Response
 from havn.kit.problem import Problem
+from havn.kit.trust import Trust
 
 T = TypeVar("T")
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -74,11 +75,12 @@ class Waiting(msgspec.Struct, frozen=True):
 class DeviceLogin:
     """Signs people in."""
 
-    def __init__(self, provider: Provider, clock: Clock) -> None:
+    def __init__(self, provider: Provider, clock: Clock, *, trust: Trust | None = None) -> None:
         self._provider = provider
         self._clock = clock
         parts = urlsplit(provider.issuer)
-        self._http = HttpClient(provider.address or f"{parts.scheme}://{parts.netloc}", name="The sign-in provider")
+        address = provider.address or f"{parts.scheme}://{parts.netloc}"
+        self._http = HttpClient(address, name="The sign-in provider", trust=trust)
         self._metadata: _Metadata | None = None
         self._keys = KeyCache(self._jwks, clock=clock)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from havn.contracts.estate import CiToken, Grant
 from havn.deploy.access import Operator, Role
+from havn.engines.limits import Bucket, Ledger, Taken, take
 from havn.kit.db import Connection, Database, Record
 from havn.kit.problem import Problem
 
@@ -21,6 +22,8 @@ class Holder(msgspec.Struct, frozen=True):
 
     subject: str
     name: str
+    maker: str = ""
+    """Of a machine: the subject of the person who made its token."""
 
 
 class LoginStore:
@@ -71,14 +74,36 @@ class LoginStore:
     async def token(self, digest: bytes, now: datetime) -> Holder | None:
         """Whose token it is, while it lasts; notes that it was used, at most once a minute."""
         row = await self._db.fetchrow(
-            "select id, name, last_used from ci_token where hash = $1 and expires > $2 and revoked is null",
+            "select id, name, maker, last_used from ci_token where hash = $1 and expires > $2 and revoked is null",
             digest, now,
         )  # fmt: skip
         if row is None:
             return None
         if row["last_used"] is None or (now - row["last_used"]).total_seconds() > 60:
             await self._db.execute("update ci_token set last_used = $2 where id = $1", row["id"], now)
-        return Holder(f"{TOKEN_PREFIX}{row['id']}", f"CI token {row['name']}")
+        return Holder(f"{TOKEN_PREFIX}{row['id']}", f"CI token {row['name']}", row["maker"])
+
+    # Calls.
+
+    async def take_call(self, key: bytes, bucket: Bucket, now: int) -> Taken:
+        """Take one call from the bucket `key`, `now` being microseconds since 1970; buckets that are full again go."""
+        await self._db.execute(
+            "delete from call_rate where key in"
+            " (select key from call_rate where tat < $1 limit 100 for update skip locked)",
+            now,
+        )
+        async with self._db.transaction() as connection:
+            # The row is locked from here on, whether it was there or not.
+            tat = await connection.fetchval(
+                "insert into call_rate (key, tat) values ($1, $2)"
+                " on conflict (key) do update set tat = call_rate.tat returning tat",
+                key, now,
+            )  # fmt: skip
+            left, taken = take(
+                bucket, Ledger(tat), now=now, holder="", keeps=0, returned=0, need=1, want=1, valid=0
+            )  # fmt: skip
+            await connection.execute("update call_rate set tat = $2 where key = $1", key, left.tat)
+        return taken
 
     # Roles.
 
@@ -123,8 +148,9 @@ class LoginStore:
         subject = f"{TOKEN_PREFIX}{token.id}"
         async with self._db.transaction() as connection:
             await connection.execute(
-                "insert into ci_token (id, name, hash, created, created_by, expires) values ($1, $2, $3, $4, $5, $6)",
-                token.id, token.name, digest, now, by.name, token.expires,
+                "insert into ci_token (id, name, hash, created, created_by, maker, expires)"
+                " values ($1, $2, $3, $4, $5, $6, $7)",
+                token.id, token.name, digest, now, by.name, by.person, token.expires,
             )  # fmt: skip
             await connection.executemany(
                 "insert into access_grant (subject, org, role, granted, granted_by) values ($1, $2, $3, $4, $5)",

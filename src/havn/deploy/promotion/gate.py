@@ -34,7 +34,7 @@ class Gate:
         if wanted.kind in ("deploy", "rollback") and wanted.release is not None:
             await self._plan.check(wanted.target, wanted.release, mapping=wanted.mapping, strand=wanted.strand)
         if wanted.kind == "deploy" and environment.approval == "another":
-            return await self._approvals.ask(wanted, operator.subject, self._clock())
+            return await self._approvals.ask(wanted, operator.person, self._clock())
         return await self._store.request(wanted, self._clock())
 
     async def promote(self, asked: PromoteRequest, operator: Operator) -> Deployment | Approval:

@@ -111,12 +111,11 @@ class Approvals:
         if found.status != "waiting":
             by = f" by {found.decided_by}" if found.decided_by else ""
             raise Problem(409, f"Approval {number} was {found.status}{by} already.", code="already_decided")
-        if own and row["requester"] != operator.subject:
+        if own and row["requester"] != operator.person:
             operator.require("approve", found.org)
-        if not own and row["requester"] == operator.subject:
+        if not own and row["requester"] == operator.person:
             raise Problem(
-                403, f"{operator.name} asked for this deployment, so somebody else must approve it.",
-                code="own_request",
+                403, f"{_own(operator, found)}, so somebody else must approve it.", code="own_request"
             )  # fmt: skip
         return found
 
@@ -138,6 +137,13 @@ class Approvals:
         after = {"approval": found.id, "release": found.release, "requestedBy": found.requested_by, "comment": comment}
         action = "approve" if status == "approved" else "reject"
         await _audit(connection, found, action, operator.name, operator.address, now, after)
+
+
+def _own(operator: Operator, found: Approval) -> str:
+    """That what was asked for comes from the operator, be it by another name."""
+    if operator.name == found.requested_by:
+        return f"{operator.name} asked for this deployment"
+    return f"{operator.name} acts for the same person as {found.requested_by}, who asked for this deployment"
 
 
 def unknown() -> Problem:
