@@ -25,6 +25,7 @@ from havn.guard.pep import Resource
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.guard.principal import Principal
 from havn.kit import trace
+from havn.kit.background import background
 from havn.kit.problem import Problem
 
 _log = structlog.get_logger("guard")
@@ -128,13 +129,10 @@ class DecisionReporter:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[DecisionReporter]:
         """Send in the background for as long as the block lasts, and what is left at its end."""
-        task = asyncio.create_task(self._send(), name="decision-log")
         try:
-            yield self
+            async with background(self._send(), name="decision-log"):
+                yield self
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             with suppress(Problem, TimeoutError):
                 await asyncio.wait_for(self.flush(), 2)
 

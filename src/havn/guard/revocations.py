@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
 
 from havn.clients.authentication import AuthenticationClient
+from havn.kit.background import background
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 
@@ -39,13 +40,8 @@ class RevocationFeed:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[RevocationFeed]:
         """Follow in the background for as long as the block lasts."""
-        task = asyncio.create_task(self._follow(), name="revocations")
-        try:
+        async with background(self._follow(), name="revocations"):
             yield self
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def poll(self, wait: int) -> None:
         """Ask once, waiting up to `wait` seconds for news. Raises `Problem` when authentication cannot answer."""

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -18,6 +18,7 @@ from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
 from havn.contracts.authorization import Change
 from havn.guard.platform_token import PlatformTokenSigner
+from havn.kit.background import background
 from havn.kit.problem import Problem
 
 LEASE_SECONDS = 1.0
@@ -52,13 +53,10 @@ class ChangeStream:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ChangeStream]:
         """Follow in the background for as long as the block lasts."""
-        task = asyncio.create_task(self._follow(), name="authorization-changes")
         try:
-            yield self
+            async with background(self._follow(), name="authorization-changes"):
+                yield self
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             self._last = None
 
     async def _follow(self) -> None:

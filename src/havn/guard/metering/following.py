@@ -17,6 +17,7 @@ import structlog
 
 from havn.contracts.metering import Managed, Stamp
 from havn.guard.metering.table import NOTHING, Table
+from havn.kit.background import background
 from havn.kit.problem import Problem
 
 LEASE_SECONDS = 1.0
@@ -72,18 +73,11 @@ class Following:
     async def running(self) -> AsyncIterator[Following]:
         """Follow in the background for as long as the block lasts."""
         self._stale.set()
-        tasks = [
-            asyncio.create_task(self._follow(), name="management-changes"),
-            asyncio.create_task(self._keep_reading(), name="managed-apis"),
-        ]
-        try:
+        async with (
+            background(self._follow(), name="management-changes"),
+            background(self._keep_reading(), name="managed-apis"),
+        ):
             yield self
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
 
     def hear(self, version: int) -> None:
         """The number of the last change, as the stream tells it."""

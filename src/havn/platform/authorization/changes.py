@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
 from havn.contracts.authorization import Change
+from havn.kit.background import background
 from havn.kit.problem import Problem
 from havn.platform.authorization.store.changes import listening
 
@@ -74,13 +75,8 @@ class ChangeHub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ChangeHub]:
         """Listen in the background for as long as the block lasts."""
-        task = asyncio.create_task(self._run(), name="authorization-changes")
-        try:
+        async with background(self._run(), name="authorization-changes"):
             yield self
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def tell(self, change: Change) -> None:
         """Pass a change on to this process and to every subscriber."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from havn.contracts.authorization import AttributePair, LogBatch, LoggedDecision
+from havn.kit.background import background
 from havn.kit.clock import Clock
 from havn.platform.authorization.store.decisions import DecisionRow, DecisionStore
 
@@ -97,13 +98,8 @@ class DecisionLog:
     @asynccontextmanager
     async def cleaning(self) -> AsyncIterator[None]:
         """Drop what is too old in the background for as long as the block lasts."""
-        task = asyncio.create_task(self._clean(), name="decision-log-retention")
-        try:
+        async with background(self._clean(), name="decision-log-retention"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def clean_once(self) -> int:
         """Drop one batch of what is too old; how many rows went."""

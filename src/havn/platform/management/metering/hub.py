@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import structlog
 
+from havn.kit.background import background
 from havn.kit.problem import Problem
 
 ASK_SECONDS = 0.4
@@ -63,13 +64,8 @@ class ChangeHub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ChangeHub]:
         """Follow in the background for as long as the block lasts."""
-        task = asyncio.create_task(self._run(), name="management-changes")
-        try:
+        async with background(self._run(), name="management-changes"):
             yield self
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _run(self) -> None:
         while True:
