@@ -104,11 +104,11 @@ def matching(request: Request, rights: Iterable[DelegatedRight], now: datetime) 
     if len(actions) != 1:
         return None
     resource = request.attributes.get(contract.RESOURCE, {})
-    instances = {_bare(value) for key in _INSTANCES for value in resource.get(key, ())}
+    instances = {bare(value) for key in _INSTANCES for value in resource.get(key, ())}
     for right in rights:
         if right.action != actions[0] or (right.valid_to is not None and now >= right.valid_to):
             continue
-        if right.instance_id is not None and _bare(right.instance_id) not in instances:
+        if right.instance_id is not None and bare(right.instance_id) not in instances:
             continue
         if right.resource and all(pair.value in resource.get(pair.id, ()) for pair in right.resource):
             return right
@@ -140,8 +140,8 @@ def request(
 _INSTANCES = (contract.INSTANCE_ID, contract.RESOURCE_INSTANCE_ID)
 
 
-def _bare(instance: str) -> str:
-    # By the guid alone, which is the same in every form an instance id is written in.
+def bare(instance: str) -> str:
+    """An instance by its guid alone, which is the same in every form an instance id is written in."""
     return instance.rpartition("/")[2].rpartition(":")[2].lower()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import structlog
@@ -27,6 +28,7 @@ from havn.kit.problem import Problem
 
 _log = structlog.get_logger("guard")
 _REFUSED = Outcome(permit=False)
+_NONE: AbstractSet[str] = frozenset()
 _Circumstance = tuple[str, str, int | None, str | None, str | None, str | None]
 
 
@@ -69,6 +71,11 @@ class SnapshotDecisionPoint:
         for party, found in facts.items():
             subjects[party] = _joined(own, found.attributes)
         outcomes: list[dict[str, Outcome]] = [{} for _ in resources]
+        # Instances that somebody was given a right on, by party: only these can fare otherwise than their neighbours.
+        singled = {
+            party: {evaluation.bare(right.instance_id) for right in found.rights if right.instance_id is not None}
+            for party, found in facts.items()
+        }
         for (org, app), numbers in by_app.items():
             policy = await self._facts.policy(org, app)
             if policy is None:
@@ -78,8 +85,8 @@ class SnapshotDecisionPoint:
             groups: dict[_Circumstance, list[int]] = {}
             for number in numbers:
                 resource = resources[number]
-                held = facts[resource.party_id].rights if resource.party_id in facts else []
-                groups.setdefault(_circumstance(resource, policy, held), []).append(number)
+                named = singled.get(resource.party_id, _NONE) if resource.party_id is not None else _NONE
+                groups.setdefault(_circumstance(resource, policy, named), []).append(number)
             self._decide(principal, policy, groups, resources, actions, subjects, facts, outcomes)
         return outcomes
 
@@ -166,12 +173,11 @@ def _logged(resources: Sequence[Resource], numbers: Sequence[int]) -> Resource:
     return first if len(numbers) == 1 else msgspec.structs.replace(first, instance_id=None)
 
 
-def _circumstance(resource: Resource, policy: AppPolicy, rights: Sequence[DelegatedRight]) -> _Circumstance:
-    """What a decision can depend on; the instance only where the policy or a right names one."""
+def _circumstance(resource: Resource, policy: AppPolicy, named: AbstractSet[str]) -> _Circumstance:
+    """What a decision can depend on; the instance only where the policy looks at instances, or a right names this."""
     instance = resource.instance_id
-    if instance is not None and not policy.names_instances:
-        special = any(right.instance_id is not None for right in rights)
-        instance = instance if special else None
+    if instance is not None and not policy.names_instances and not (named and evaluation.bare(instance) in named):
+        instance = None
     return (resource.org, resource.app, resource.party_id, instance, resource.task, resource.end_event)
 
 

@@ -182,6 +182,19 @@ async def test_a_thousand_instances_are_decided_once_for_each_circumstance(enfor
     assert len(rows) == 10
 
 
+async def test_a_right_on_one_instance_is_decided_apart_and_all_others_together(
+    enforcement, client, platform, person
+) -> None:
+    ids = [f"{BAKERY}/{number:08d}-0000-4000-8000-000000000000" for number in range(100)]
+    grant = Grant(BAKERY, Receiver(user_id=1502), PERMIT, "read", instance_id=ids[7])
+    await client.delegate(grant, Credentials(platform.user_token(KARI)))
+    found = await enforcement.enforcer.decide_many(person(OLA), [place(instance_id=each) for each in ids], ["read"])
+    assert [each["read"].permitted for each in found] == [each == ids[7] for each in ids]
+    await enforcement.reporter.flush()
+    rows = await platform.sql("select count, result from decision where action = 'read' order by count")
+    assert [(row["count"], row["result"]) for row in rows] == [(1, "Permit"), (99, "NotApplicable")]
+
+
 async def test_a_delegation_counts_and_stops_counting_within_a_second(enforcement, client, platform, person) -> None:
     credentials = Credentials(platform.user_token(KARI))
 

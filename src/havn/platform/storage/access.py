@@ -12,7 +12,7 @@ from havn.guard.pep import Enforcer, Resource
 from havn.guard.platform_token import HEADER, PlatformTokenVerifier, require_caller
 from havn.guard.principal import Principal
 from havn.kit.problem import Problem
-from havn.platform.storage.store.rows import Stored
+from havn.platform.storage.store.rows import Outline, Stored
 
 SYNC_SCOPE = "altinn:storage/instances.syncadapter"
 READ_SCOPE = "altinn:serviceowner/instances.read"
@@ -35,9 +35,10 @@ def process_actions(task_type: str | None) -> tuple[str, ...]:
     return *_TASK_ACTIONS.get(task_type, (task_type,)), "reject"
 
 
-def resource(stored: Stored) -> Resource:
+def resource(stored: Stored | Outline) -> Resource:
     """What a decision about the stored instance is about."""
-    return Resource(stored.org, stored.app, stored.party, stored.instance.id, stored.task, stored.end_event)
+    instance = f"{stored.party}/{stored.guid}"
+    return Resource(stored.org, stored.app, stored.party, instance, stored.task, stored.end_event)
 
 
 def is_owner(principal: Principal, org: str) -> bool:
@@ -153,7 +154,7 @@ class Access:
         ]
 
     async def permitted(
-        self, principal: Principal, instances: Sequence[Stored], actions: Sequence[str]
+        self, principal: Principal, instances: Sequence[Stored | Outline], actions: Sequence[str]
     ) -> list[frozenset[str]]:
         """For each instance those of `actions` that the caller may; none for another owner's audience."""
         mine = [each for each in instances if principal.audience_org in (None, each.org)]

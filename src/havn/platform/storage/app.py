@@ -48,6 +48,7 @@ from havn.platform.storage.messagebox import MessageBox
 from havn.platform.storage.messagebox_api import MessageBoxApi
 from havn.platform.storage.process import Processes
 from havn.platform.storage.process_api import ProcessApi
+from havn.platform.storage.readable import Readable
 from havn.platform.storage.replies import Replies
 from havn.platform.storage.search import FindParty, Search
 from havn.platform.storage.settings import Settings
@@ -140,10 +141,11 @@ def wire(ports: Ports, *, running: Any = None) -> Starlette:
     contents = Contents(ports.database, ports.blobs, clock)
     instances = Instances(changes, access, catalogue, clock)
     elements = Elements(changes, access, catalogue, contents, clock, ports.max_upload_bytes)
-    search = Search(ports.database, ports.links, ports.enforcer, access, catalogue, ports.find_party)
+    readable = Readable(ports.database, access, ports.links)
+    search = Search(ports.database, ports.links, ports.enforcer, access, readable, catalogue, ports.find_party)
     processes = Processes(changes, access, clock)
     signing = Signing(changes, access, catalogue, contents, clock)
-    box = MessageBox(changes, access, catalogue, ports.links, clock)
+    box = MessageBox(changes, access, readable, catalogue, clock)
     events, locks = Events(changes, access, clock), Locks(changes, access, clock)
     replies = Replies(access, catalogue)
     housekeeping = Housekeeping(ports.database, contents, clock)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from havn.contracts.storage import Application
 from havn.platform.storage.access import not_found
 from havn.platform.storage.store import Database, applications
-from havn.platform.storage.store.rows import Stored
+from havn.platform.storage.store.rows import Outline, Stored
 
 _MOST = 5000
 
@@ -20,7 +20,7 @@ class Catalogue:
         self._database = database
         self._kept: dict[tuple[str, str], tuple[int, Application]] = {}
 
-    async def of(self, stored: Stored) -> Application | None:
+    async def of(self, stored: Stored | Outline) -> Application | None:
         """The application of an instance; None when it has been removed."""
         if stored.application_version is None:
             return None

@@ -16,8 +16,9 @@ from havn.platform.storage.bodies import aware
 from havn.platform.storage.catalogue import Catalogue
 from havn.platform.storage.changes import Changes
 from havn.platform.storage.instances import split_app_id
-from havn.platform.storage.store import applications, events, search
-from havn.platform.storage.store.rows import Stored
+from havn.platform.storage.readable import Question, Readable, Rows
+from havn.platform.storage.store import applications, events
+from havn.platform.storage.store.rows import Outline, Stored
 from havn.platform.storage.store.search import Filter, TimeFilter
 
 _MOST = 5000
@@ -47,21 +48,24 @@ _TASKS = {
     "feedback": "Feedback",
     "signing": "Signing",
 }
-_ACTIONS = ("read", "write", "delete", "instantiate", "sign")
+_LISTED_ACTIONS = ("read", "delete", "write", "sign")
+_ACTIONS = (*_LISTED_ACTIONS, "instantiate")
 
 
 class MessageBox:
     """Shows message boxes."""
 
-    def __init__(self, changes: Changes, access: Access, catalogue: Catalogue, links: str, clock: Clock) -> None:
+    def __init__(
+        self, changes: Changes, access: Access, readable: Readable, catalogue: Catalogue, clock: Clock
+    ) -> None:
         self._changes = changes
         self._access = access
+        self._readable = readable
         self._catalogue = catalogue
-        self._links = links
         self._clock = clock
 
     async def find(self, principal: Principal, query: MessageBoxQuery) -> list[MessageBoxInstance]:
-        """The lines that the caller may read, newest first; at most 5000 are looked at."""
+        """The lines that the caller may read, newest first: at most 5000, and the bound of `readable` on top."""
         if not query.instance_owner_party_id_list:
             raise Problem(400, "instanceOwnerPartyIdList must name at least one party.", code="party_id_missing")
         if len(query.instance_owner_party_id_list) > _MOST_PARTIES:
@@ -71,17 +75,14 @@ class MessageBox:
         wanted = await self._filter(principal, query)
         if wanted is None:
             return []
-        found = await search.page(self._changes.database, wanted, self._links, size=_MOST, with_elements=False)
-        known = {each.app_id: await self._catalogue.of(each) for each in {one.app_id: one for one in found}.values()}
-        found = [each for each in found if not _hidden(each, known[each.app_id])]
-        actions = ["read", "delete", "write"]
-        if any(_task_type(each) == "signing" for each in found):
-            actions.append("sign")
-        permitted = await self._access.permitted(principal, found, actions)
-        seen = [(each, may) for each, may in zip(found, permitted, strict=True) if "read" in may]
-        language = _language(query.language)
-        names = await self._names([each for each, _ in seen], language)
-        return [_line(each, may, names.get(each.app_id), allow_copy=False) for each, may in seen]
+        asked = Question(
+            principal=principal, filter=wanted, actions=_LISTED_ACTIONS, choose=self._shown, with_elements=False
+        )
+        seen = (await self._readable.page(asked, size=_MOST)).seen
+        names = await self._names([each.stored for each in seen], _language(query.language))
+        # Whether one may sign is told where something waits to be signed.
+        untold = frozenset() if any(_task_type(each.stored) == "signing" for each in seen) else frozenset({"sign"})
+        return [_line(each.stored, each.may - untold, names.get(each.stored.app_id), allow_copy=False) for each in seen]
 
     async def one(self, principal: Principal, guid: str, language: str | None) -> MessageBoxInstance:
         """One line; 403 when the caller may do nothing with the instance."""
@@ -154,6 +155,11 @@ class MessageBox:
             times=_between(query),
         )
 
+    async def _shown(self, rows: Rows) -> list[bool]:
+        """Which of the rows their apps let a message box show."""
+        known = {each.app_id: await self._catalogue.of(each) for each in {one.app_id: one for one in rows}.values()}
+        return [not _hidden(each, known[each.app_id]) for each in rows]
+
     async def _names(self, found: Sequence[Stored], language: str) -> dict[str, str]:
         return await applications.names(self._changes.database, sorted({each.app_id for each in found}), language)
 
@@ -173,7 +179,7 @@ def _task_type(stored: Stored) -> str | None:
     return process.current_task.altinn_task_type if process and process.current_task else None
 
 
-def _hidden(stored: Stored, application: Application | None) -> bool:
+def _hidden(stored: Stored | Outline, application: Application | None) -> bool:
     config = application.message_box_config if application else None
     settings = config.hide_settings if config else None
     if settings is None:

@@ -20,6 +20,7 @@ from havn.platform.storage.access import OWNER_SCOPE_PREFIX, READ_SCOPE, SYNC_SC
 from havn.platform.storage.bodies import aware
 from havn.platform.storage.catalogue import Catalogue
 from havn.platform.storage.instances import split_app_id
+from havn.platform.storage.readable import Question, Readable
 from havn.platform.storage.store import Database, search
 from havn.platform.storage.store.rows import Stored
 from havn.platform.storage.store.search import Column, Filter, Operator, Position, TimeFilter
@@ -50,6 +51,7 @@ class Search:
         links: str,
         enforcer: Enforcer,
         access: Access,
+        readable: Readable,
         catalogue: Catalogue,
         find_party: FindParty,
     ) -> None:
@@ -57,6 +59,7 @@ class Search:
         self._links = links
         self._enforcer = enforcer
         self._access = access
+        self._readable = readable
         self._catalogue = catalogue
         self._find_party = find_party
 
@@ -65,8 +68,8 @@ class Search:
     ) -> QueryResponse:
         """The page that `params` ask for; `owner` is the header that names an owner by number.
 
-        A page may hold fewer instances than its size, even none, and still have a next one: what the caller may not
-        read is taken out after the page is cut.
+        It is full unless nothing is left, or so much of what was looked at may not be read that the bound of
+        `readable` was reached: then it may be short, even empty, and still have a next one.
         """
         size = _size(params)
         descending = params.get("order", "desc:lastChanged").startswith("desc:")
@@ -97,19 +100,22 @@ class Search:
                 return self._answer(params, [], None)
             hard = False
         wanted = msgspec.structs.replace(wanted, parties=parties, org=org, is_hard_deleted=hard)
-        found = await search.page(
-            self._database,
-            wanted,
-            self._links,
-            size=size,
-            descending=descending,
-            after=after,
-            with_elements=_flag(params, "includeDataElements") is not False,
-        )
-        position = search.position(found[-1].instance) if len(found) == size else None
-        if not as_owner:
-            actions = await self._access.permitted(principal, found, ["read"])
-            found = [each for each, may in zip(found, actions, strict=True) if may]
+        with_elements = _flag(params, "includeDataElements") is not False
+        if as_owner:
+            found = await search.page(
+                self._database,
+                wanted,
+                self._links,
+                size=size,
+                descending=descending,
+                after=after,
+                with_elements=with_elements,
+            )
+            position = search.position(found[-1]) if len(found) == size else None
+        else:
+            asked = Question(principal=principal, filter=wanted, descending=descending, with_elements=with_elements)
+            page = await self._readable.page(asked, size=size, after=after)
+            found, position = [each.stored for each in page.seen], page.after
         shown = [await self._shown(request, principal, each, sees_deleted=sees_deleted) for each in found]
         return self._answer(params, shown, position)
 

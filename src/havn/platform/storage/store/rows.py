@@ -94,6 +94,12 @@ class Stored(msgspec.Struct, frozen=True):
         return f"{self.org}/{self.app}"
 
     @property
+    def last_changed(self) -> datetime:
+        """When the instance was last changed."""
+        assert self.instance.last_changed is not None
+        return self.instance.last_changed
+
+    @property
     def task(self) -> str | None:
         """The current task's id."""
         process = self.instance.process
@@ -110,6 +116,24 @@ class Stored(msgspec.Struct, frozen=True):
         """Archived, deleted, read."""
         assert self.instance.status is not None
         return self.instance.status
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """Of an instance only what a decision about it needs, and its place in the order; members as those of `Stored`."""
+
+    guid: str
+    org: str
+    app: str
+    party: int
+    last_changed: datetime
+    application_version: int | None
+    task: str | None
+    end_event: str | None
+
+    @property
+    def app_id(self) -> str:
+        """`{org}/{app}`."""
+        return f"{self.org}/{self.app}"
 
 
 def to_stored(row: Any, links: str) -> Stored:
