@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,6 +33,7 @@ from havn.deploy.secrets.store import SecretStore
 from havn.deploy.secrets.vault import Vault
 from havn.deploy.store import Store
 from havn.deploy.story import Changes
+from havn.kit.background import background
 from havn.kit.clock import Clock, system_clock
 from havn.kit.queue import Handler, Worker
 from havn.kit.web import create_app, json_response
@@ -105,13 +104,10 @@ async def build(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = asyncio.create_task(worker.run(), name="deploy worker")
         try:
-            yield
+            async with background(worker.run(), name="deploy worker"):
+                yield
         finally:
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
             await secret_store.close()
             await store.close()
             for close in closing:

@@ -14,6 +14,7 @@ import msgspec
 from havn.gateway.ingress.control import Answer, Command
 from havn.gateway.ingress.routes import Route, Table
 from havn.gateway.ingress.shut import Blocked, Closed
+from havn.kit.background import cancel
 from havn.local.process import Child
 from havn.local.supervisor import Supervisor
 
@@ -164,7 +165,5 @@ class Gateway:
             self._writer.close()
             self._writer = None
         if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            await cancel(self._listener)
             self._listener = None

@@ -22,6 +22,7 @@ from havn.deploy.protection import rules, subscriptions
 from havn.deploy.protection.port import Author
 from havn.deploy.protection.subscriptions import Manage
 from havn.gateway.ingress.shut import Blocked, Closed
+from havn.kit.background import cancel
 from havn.kit.clock import Clock, system_clock
 from havn.kit.problem import Problem
 from havn.local import environment
@@ -69,9 +70,7 @@ class Protection:
     async def stop(self) -> None:
         """Look after it no more."""
         if self._expiring is not None:
-            self._expiring.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._expiring
+            await cancel(self._expiring)
 
     async def closed(self, environment: str, orgs: Collection[str] | None) -> list[ClosedApp]:
         """See `Ingresses.closed`."""

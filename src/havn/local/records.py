@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from havn.clients.levels import LevelsClient
 from havn.gateway.records.sender import Sender
 from havn.guard.platform_token import PlatformTokenSigner
+from havn.kit.background import cancel
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient
 from havn.local import environment
@@ -43,7 +43,5 @@ class LocalRecords:
     async def stop(self) -> None:
         """Stop; what is read is on disk."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancel(self._task)
         await self._http.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Literal
 
+from havn.kit.background import cancel
 from havn.kit.clock import Clock, system_clock
 from havn.local.process import Child
 
@@ -89,9 +89,7 @@ class Supervisor:
         """Stop the child in good order, and do not start it again."""
         await self._become("stopping", None)
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancel(self._task)
         if self.child is not None:
             await self.child.stop(self._grace)
 

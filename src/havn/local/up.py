@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import shutil
@@ -24,6 +23,7 @@ from havn.deploy.endpoints import Endpoint
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.gateway.ingress.routes import Route as GatewayRoute
 from havn.kit import db, log, migrations
+from havn.kit.background import cancel
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.kit.settings import SettingsError
@@ -244,7 +244,7 @@ class LocalPlatform:
 
         self._stack.push_async_callback(stop)
         watching = asyncio.create_task(self._keep_postgres())
-        self._stack.push_async_callback(_cancel, watching)
+        self._stack.push_async_callback(cancel, watching)
 
     async def _keep_postgres(self) -> None:
         """Start PostgreSQL again whenever it ends, with growing pauses."""
@@ -344,9 +344,3 @@ async def _ended(pid: int) -> None:
 def _pid(supervisor: Supervisor) -> int | None:
     child = supervisor.child
     return child.pid if child is not None and child.running else None
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

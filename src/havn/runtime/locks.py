@@ -11,6 +11,7 @@ import msgspec
 
 from havn.contracts.application import DataType
 from havn.contracts.storage import DataElement, Instance
+from havn.kit.background import background
 from havn.kit.problem import Problem
 
 if TYPE_CHECKING:
@@ -37,13 +38,10 @@ async def moving(context: AppContext, actor: Actor, instance: Instance) -> Async
             with suppress(Problem):
                 await storage.extend_lock(instance_id, token, seconds, credentials)
 
-    renewing = asyncio.create_task(renew())
     try:
-        yield _holding(actor, token)
+        async with background(renew(), name="lock renewal"):
+            yield _holding(actor, token)
     finally:
-        renewing.cancel()
-        with suppress(asyncio.CancelledError):
-            await renewing
         # A lock that cannot be released ends by itself.
         with suppress(Problem):
             await storage.extend_lock(instance_id, token, 0, credentials)

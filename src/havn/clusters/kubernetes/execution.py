@@ -10,6 +10,7 @@ import msgspec
 
 from havn.clusters.kubernetes.kube import Kube
 from havn.clusters.port import ClusterError, Ended, Output
+from havn.kit.background import background
 
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
 _AHEAD = 100
@@ -50,8 +51,7 @@ async def execute(kube: Kube, pod: str, container: str, command: Sequence[str]) 
         except ClusterError as error:
             await waiting.put(error)
 
-    pouring = asyncio.create_task(pour())
-    try:
+    async with background(pour(), name="execution"):
         while True:
             come = await waiting.get()
             if isinstance(come, ClusterError):
@@ -59,10 +59,6 @@ async def execute(kube: Kube, pod: str, container: str, command: Sequence[str]) 
             yield come
             if isinstance(come, Ended):
                 return
-    finally:
-        pouring.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pouring
 
 
 def code(status: bytes) -> int:

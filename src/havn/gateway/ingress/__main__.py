@@ -24,6 +24,7 @@ from havn.gateway.ingress.limits import Limits
 from havn.gateway.ingress.records import AccessLog
 from havn.gateway.ingress.server import Ingress
 from havn.kit import log, settings
+from havn.kit.background import cancel
 
 _log = structlog.get_logger("ingress")
 _MAX_LINE = 16 * 1024 * 1024
@@ -69,9 +70,7 @@ async def main(settings: IngressSettings) -> None:
     await asyncio.wait({control, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     await ingress.close()
-    control.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await control
+    await cancel(control)
     if access_log is not None:
         access_log.close()
 

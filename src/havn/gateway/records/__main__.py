@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from havn.contracts.levels import SENDER_HEADER
 from havn.gateway.records.sender import Sender
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit import log, settings
+from havn.kit.background import cancel
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient
 from havn.kit.serve import run
@@ -67,9 +67,7 @@ async def main() -> None:
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    sending.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await sending
+    await cancel(sending)
     await http.close()
 
 

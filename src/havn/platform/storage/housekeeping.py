@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from havn.kit.background import background
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.platform.storage.contents import Contents
@@ -68,12 +69,8 @@ class Housekeeping:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Make rounds, a minute apart, while the block lasts."""
-        task = asyncio.create_task(self._run())
-        try:
+        async with background(self._run(), name="housekeeping"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _run(self) -> None:
         while True:
