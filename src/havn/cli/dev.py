@@ -12,6 +12,7 @@ import msgspec
 from havn.cli.check import show_findings
 from havn.cli.output import Failure, JsonOption, say, write
 from havn.cli.platform import AsOption, StateOption, app_id, control_plane, state_folder
+from havn.kit.signals import stop_event
 
 
 def dev(
@@ -45,9 +46,7 @@ def dev(
 
 async def _dev(path: Path, as_: str | None, port: int, state: Path | None, json_: bool) -> None:
     org, app = _whose(path, as_)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_event(signal.SIGHUP)
     async with AsyncExitStack() as stack:
         await _ensure_platform(port, state, stack)
         watching = asyncio.create_task(_watch(path, org, app, state, json_))

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from havn.cli.output import Failure, JsonOption, say, write, write_json, write_table
 from havn.cli.platform import StateOption, state_folder
+from havn.kit.signals import stop_event
 
 if TYPE_CHECKING:
     from havn.local.up import LocalPlatform
@@ -49,10 +50,7 @@ async def _up(folder: Path, port: int, examples: bool, json_: bool) -> None:
     from havn.local.up import LocalPlatform, UpError
 
     began = time.perf_counter()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_event(signal.SIGHUP)
 
     def report(step: str, seconds: float) -> None:
         say(f"{step:<40}{seconds:6.2f} s" if seconds else step)

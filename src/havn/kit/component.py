@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -26,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from havn.kit import log, serve, settings, trace
 from havn.kit.problem import Problem
+from havn.kit.signals import stop_event
 
 UNUSABLE = 2
 """Exit code when the settings cannot be used: starting again would not help."""
@@ -184,9 +184,7 @@ def run(module: str, *, title: str, ready_path: str | None = None) -> None:
 async def _main(module: str, ready_path: str | None) -> None:
     own = settings.load(ProcessSettings)
     alone = Alone(ready_path)
-    told, stop = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    told, stop = stop_event(), asyncio.Event()
     tls = None if own.tls_dir is None else Path(own.tls_dir)
     serving = asyncio.create_task(serve.serve(alone, host=own.host, port=own.port, stop=stop, tls=tls))
     serving.add_done_callback(lambda _: told.set())

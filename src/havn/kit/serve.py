@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.types import ASGIApp
+
+from havn.kit.signals import stop_event
 
 
 async def serve(
@@ -27,11 +28,7 @@ async def serve(
     With `tls`, a folder of `tls.crt` and `tls.key`, nothing but TLS is spoken, always with the folder's newest
     certificate. Raises OSError when the port is taken or the certificate cannot be used.
     """
-    stopping = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    if stop is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
+    stopping = stop or stop_event()
     if tls is not None:
         from havn.kit.tls import TlsServer
 

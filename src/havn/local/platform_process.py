@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from havn.kit import component, db, log, settings
 from havn.kit.problem import Problem
 from havn.kit.serve import run, serve
+from havn.kit.signals import stop_event
 from havn.platform import APIS
 
 LOGIN = "login"
@@ -82,9 +82,7 @@ async def main() -> None:
     """Serve, build every API, and go on until told to stop. Raises OSError when the port is taken."""
     own = settings.load(ProcessSettings)
     dispatcher = Dispatcher(own.domain)
-    told, stop = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    told, stop = stop_event(), asyncio.Event()
     serving = asyncio.create_task(serve(dispatcher, port=own.port, stop=stop))
     serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:

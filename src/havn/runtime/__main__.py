@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
 from havn.appfolder import AppFolderError
 from havn.kit import log, serve
 from havn.kit.settings import SettingsError, load
+from havn.kit.signals import stop_event
 from havn.runtime.hooks.loader import LoadError
 from havn.runtime.settings import RuntimeSettings
 
@@ -33,9 +33,7 @@ def main() -> int:
         from havn.runtime.app import build
 
         app = build(settings)
-        told, stop = asyncio.Event(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        told, stop = stop_event(), asyncio.Event()
         tls = None if settings.tls_dir is None else Path(settings.tls_dir)
         serving = asyncio.create_task(serve.serve(app, host=settings.host, port=settings.port, stop=stop, tls=tls))
         serving.add_done_callback(lambda _: told.set())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import msgspec
 from havn.gateway.dns.server import Filter, Server, allowed
 from havn.kit import log, serve
 from havn.kit.settings import SettingsError, load
+from havn.kit.signals import stop_event
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +40,7 @@ def main() -> int:
     hosts = frozenset(host.strip().lower().rstrip(".") for host in settings.dns_hosts.split(",") if host.strip())
 
     async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = stop_event()
         queries = Filter(allowed(settings.dns_cluster_domain, hosts), (upstream, 53))
         await Server(queries).serve(settings.host, settings.port, stop)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ from havn.gateway.ingress.records import AccessLog
 from havn.gateway.ingress.server import Ingress
 from havn.kit import log, settings
 from havn.kit.background import cancel
+from havn.kit.signals import stop_event
 
 _log = structlog.get_logger("ingress")
 _MAX_LINE = 16 * 1024 * 1024
@@ -60,10 +60,7 @@ async def main(settings: IngressSettings) -> None:
     # No IPv6 on this machine: browsers fall back on IPv4 by themselves.
     with contextlib.suppress(OSError):
         await ingress.listen("::1", settings.port)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_event()
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=settings.control_fd), limit=_MAX_LINE)
     control = asyncio.create_task(_control(ingress, reader, writer))
     stopping = asyncio.create_task(stop.wait())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from havn.kit.background import cancel
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient
 from havn.kit.serve import run
+from havn.kit.signals import stop_event
 
 
 class RecordsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +60,7 @@ async def main() -> None:
         source=wanted.records_source,
         deliver=lambda batch: client.send(batch, proof()),
     )
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_event()
     sending = asyncio.create_task(sender.run(wanted.records_seconds))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
