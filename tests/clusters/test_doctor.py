@@ -251,6 +251,9 @@ async def test_who_adds_nodes_is_told(cluster):
     assert "cluster-autoscaler adds more" in only((await found(kube))["nodes"])[1]
     server.answers["/api/v1/nodes"] = 403
     assert only((await found(kube))["nodes"])[0] == "warning"
+    full = {"type": "DiskPressure", "status": "True"}
+    server.answers["/api/v1/nodes"] = {"items": [_node("a"), {**_node("b"), "status": {"conditions": [full]}}]}
+    assert only((await found(kube))["nodes"])[:2] == ("fail", "Nodes take no new pods: the disk of b is full.")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from havn.clusters.kubernetes import reading
+from havn.clusters.kubernetes import nodes, reading
+from havn.clusters.kubernetes.nodes import Node
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
 
 START, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"
@@ -86,6 +87,65 @@ def test_without_room_the_scheduler_is_quoted():
     condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient cpu"}
     body = {"metadata": {"name": "x"}, "spec": {"containers": []}, "status": {"conditions": [condition]}}
     assert "Insufficient cpu" in reading.why(msgspec.convert(body, Pod), [], None)
+
+
+TAINTED = "0/1 nodes are available: 1 node(s) had untolerated taint(s)."
+
+
+@pytest.mark.parametrize(
+    ("nodes", "says"),
+    [
+        (["the disk of node1 is full"], f"No node has room for it, since the disk of node1 is full: {TAINTED}"),
+        ([], f"No node has room for it: {TAINTED}"),
+        (None, f"No node has room for it: {TAINTED} `kubectl describe nodes` tells their taints to who may look."),
+    ],
+)
+def test_what_the_scheduler_leaves_unsaid_is_told_when_we_may_look_at_nodes(nodes, says):
+    condition = {"type": "PodScheduled", "status": "False", "message": TAINTED}
+    body = {"metadata": {"name": "x"}, "spec": {"containers": []}, "status": {"conditions": [condition]}}
+    assert reading.why(msgspec.convert(body, Pod), [], None, nodes) == says
+
+
+def node(name: str, *, unschedulable: bool = False, **conditions: str) -> Node:
+    body = {
+        "metadata": {"name": name},
+        "spec": {"unschedulable": unschedulable},
+        "status": {"conditions": [{"type": type_, "status": status} for type_, status in conditions.items()]},
+    }
+    return msgspec.convert(body, Node)
+
+
+def test_what_is_wrong_with_nodes():
+    well = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
+    assert nodes.of([node("a", **well), node("b")]) == []
+    assert nodes.of(
+        [
+            node("a", **{**well, "DiskPressure": "True", "MemoryPressure": "True"}),
+            node("b", **{**well, "Ready": "Unknown"}, unschedulable=True),
+            node("c", **well, unschedulable=True),
+            node("d", **{**well, "PIDPressure": "True"}),
+        ]
+    ) == [
+        "the disk of a is full", "a has no memory left", "b is not ready", "c was told to take no more",
+        "d has no room for more processes",
+    ]  # fmt: skip
+
+
+def test_a_disk_that_is_full_while_an_image_is_pulled_is_told_in_the_nodes_words():
+    said = (
+        'Failed to pull image "x": rpc error: code = Unknown desc = failed to pull and unpack image: failed to extract'
+        " layer sha256:0: write /var/lib/containerd/y: no space left on device"
+    )
+    assert reading.why(pod(UNPULLED), [event("Failed", said)], None).endswith(": no space left on device.")
+
+
+def test_a_pod_that_its_node_put_out_says_why():
+    message = (
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 20Mi."
+    )  # fmt: skip
+    made = pod(RUNNING, phase="Failed")
+    evicted = msgspec.structs.replace(made, status=msgspec.structs.replace(made.status, message=message))
+    assert reading.why(evicted, [], None) == f"Its node has put it out: {message}"
 
 
 def test_only_the_runtimes_own_word_is_hopeless():

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from havn.clusters.kubernetes import drift, execution, leaves, logs, reading, secrets
+from havn.clusters.kubernetes import drift, execution, leaves, logs, nodes, reading, secrets
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
@@ -293,7 +293,8 @@ class KubernetesCluster:
             with contextlib.suppress(ClusterError):
                 events = await self.kube.list("v1", "events", Event, fields=f"involvedObject.name={name}")
                 line = await self._last_line(name) if reading.crashed(pod) else None
-                found[name] = reading.why(pod, events, line)
+                troubles = await nodes.troubles(self.kube) if reading.unplaced(pod) else ()
+                found[name] = reading.why(pod, events, line, troubles)
         return found
 
     async def _last_line(self, pod: str) -> str | None:
@@ -398,7 +399,8 @@ class KubernetesCluster:
         if blocked := reading.blocked(deployment):
             return blocked
         reasons = await self._reasons(pods)
-        for pod in sorted(pods, key=reading.restarts, reverse=True):
+        # An evicted pod stays listed, perhaps since long before.
+        for pod in sorted(pods, key=lambda pod: (pod.status.phase == "Failed", -reading.restarts(pod))):
             if pod.metadata.name in reasons:
                 return f"{pod.metadata.name}: {reasons[pod.metadata.name]}"
         return f"it was not ready within {within:g} seconds."

@@ -13,6 +13,7 @@ from datetime import datetime
 import msgspec
 
 from havn.clusters.kubernetes import certificates, doctor_network, doctor_rights
+from havn.clusters.kubernetes import nodes as node_list
 from havn.clusters.kubernetes.bootstrap import Version
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.kubernetes.kube import Absent, Kube
@@ -277,22 +278,22 @@ async def _storage(kube: Kube) -> list[Finding]:
     ]  # fmt: skip
 
 
-class _Node(msgspec.Struct, frozen=True):
-    class Status(msgspec.Struct, frozen=True):
-        allocatable: dict[str, str] = {}
-
-    metadata: Metadata
-    status: Status = Status()
-
-
 async def _nodes(kube: Kube) -> list[Finding]:
     try:
-        nodes = (await kube.read("/api/v1/nodes", Listing[_Node])).items
+        nodes = await node_list.read(kube)
     except ClusterError:
         return [
             Finding(
                 check="nodes", result="warning", message="Nodes cannot be looked at with these credentials.",
                 next="Make sure that the cluster has a node autoscaler, or room for what you deploy.",
+            )
+        ]  # fmt: skip
+    troubles = node_list.of(nodes)
+    if troubles:
+        return [
+            Finding(
+                check="nodes", result="fail", message=f"Nodes take no new pods: {', '.join(troubles)}.",
+                next="See to them, beginning with `kubectl describe nodes`.",
             )
         ]  # fmt: skip
     scaler = await _autoscaler(kube)

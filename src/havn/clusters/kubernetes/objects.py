@@ -168,6 +168,8 @@ class PodStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A pod as it is."""
 
     phase: str = "Pending"
+    message: str | None = None
+    """Of a pod that its node has evicted or would not take: why."""
     conditions: list[Condition] = []
     container_statuses: list[ContainerStatus] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
@@ -80,11 +80,27 @@ def hopeless(pod: Pod) -> bool:
     return any(end is not None and end.exit_code == _UNUSABLE for end in ends)
 
 
-def why(pod: Pod, events: list[Event], last_line: str | None) -> str:
-    """Why the pod is not ready, as a sentence."""
-    for condition in pod.status.conditions:
-        if condition.type == "PodScheduled" and condition.status == "False":
-            return f"No node has room for it: {_end(condition.message or condition.reason or 'not said why')}"
+def unplaced(pod: Pod) -> bool:
+    """Whether the scheduler has found no node for it."""
+    return _is(pod, "PodScheduled", "False")
+
+
+def why(pod: Pod, events: list[Event], last_line: str | None, nodes: Sequence[str] | None = ()) -> str:
+    """Why the pod is not ready, as a sentence.
+
+    `nodes` is what is wrong with the cluster's, None when we may not look: the scheduler says of a full disk only that
+    the node has a taint.
+    """
+    if unplaced(pod):
+        condition = next(each for each in pod.status.conditions if each.type == "PodScheduled")
+        said = _end(condition.message or condition.reason or "not said why")
+        if nodes:
+            return f"No node has room for it, since {', '.join(nodes)}: {said}"
+        if nodes is None and "taint" in said:
+            return f"No node has room for it: {said} `kubectl describe nodes` tells their taints to who may look."
+        return f"No node has room for it: {said}"
+    if pod.status.phase == "Failed" and pod.status.message:
+        return f"Its node has put it out: {_end(pod.status.message)}"
     container = next(iter(pod.status.container_statuses), None)
     if container is None:
         return _of_events(events) or "It has not been started yet."
@@ -112,7 +128,7 @@ def why(pod: Pod, events: list[Event], last_line: str | None) -> str:
 
 def troubled(pod: Pod) -> bool:
     """Whether something other than the time it takes keeps the pod from being ready."""
-    if any(c.type == "PodScheduled" and c.status == "False" for c in pod.status.conditions) or crashed(pod):
+    if unplaced(pod) or crashed(pod):
         return True
     waiting = [c.state.waiting.reason for c in pod.status.container_statuses if c.state.waiting is not None]
     return any(reason not in (None, "ContainerCreating", "PodInitializing") for reason in waiting)
