@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +26,6 @@ app = App(name="cluster", help="Add, examine and remove Kubernetes clusters; mak
 
 ClusterEnv = Annotated[str, Parameter(name=["--env", "-e"])]
 Flag = Annotated[bool, Parameter(negative="")]
-_POLL_SECONDS = 0.5
 _SET_UP_WITHIN = 300.0
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
@@ -324,12 +322,9 @@ async def _added(request: Any, state: Path | None) -> ClusterInfo:
     async with estate(state) as client:
         found = await client.add_cluster(request)
         say(f"{request.server} lets us in, and its credentials are kept encrypted. It is being set up.")
-        until = time.monotonic() + _SET_UP_WITHIN
-        while found.status == "bootstrapping":
-            if time.monotonic() > until:
-                raise Failure("It is still being set up: see `havn cluster list`, and the control plane's log.")
-            await asyncio.sleep(_POLL_SECONDS)
-            found = await client.cluster(request.environment, request.org)
+        found = await client.set_up(found, within=_SET_UP_WITHIN)
+    if found.status == "bootstrapping":
+        raise Failure("It is still being set up: see `havn cluster list`, and the control plane's log.")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -87,6 +88,27 @@ class EstateClient:
     async def cluster(self, environment: str, org: str) -> ClusterInfo:
         """One cluster."""
         return await self._ask("GET", _cluster(environment, org), ClusterInfo)
+
+    async def set_up(
+        self, found: ClusterInfo, *, within: float, patience: float = 60.0, pause: float = 0.5
+    ) -> ClusterInfo:
+        """The cluster once its set-up has ended, or as it is after `within` seconds.
+
+        A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds.
+        Raises its `Problem` when it stays away for `patience` seconds.
+        """
+        clock = asyncio.get_running_loop().time
+        begun = heard = clock()
+        while found.status == "bootstrapping" and clock() - begun < within:
+            await asyncio.sleep(pause)
+            try:
+                found = await self.cluster(found.environment, found.org)
+            except Problem as problem:
+                if problem.status not in (502, 503, 504) or clock() - heard > patience:
+                    raise
+                continue
+            heard = clock()
+        return found
 
     async def rotate_authority(self, environment: str, org: str) -> list[AuthorityInfo]:
         """Begin to change the authority that signs certificates inside a cluster."""

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from havn.deploy.app import build as build_app
 from havn.deploy.estate import tools
+from havn.deploy.estate.scratch import Scratch
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.estate.wiring import Estate
 from havn.deploy.logins.access import StoredAccess
@@ -24,6 +25,7 @@ from havn.deploy.sealing import FileIdentities, SealError
 from havn.deploy.settings import Settings
 from havn.kit.clock import Clock, system_clock
 from havn.kit.settings import SECRETS_DIR, SettingsError
+from havn.kit.trust import open_trust
 
 
 async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette:
@@ -35,7 +37,8 @@ async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette
     work = Path(settings.work_folder)
     releases = work / "releases"
     releases.mkdir(parents=True, exist_ok=True)
-    equipment = tools.make(settings, run=work / f"run-{os.getpid()}", releases=registry, target=registry)
+    scratch = Scratch.open(work)
+    equipment = tools.make(settings, run=scratch.path, releases=registry, target=registry)
     identities = FileIdentities(_identities(settings))
     try:
         identities.all()
@@ -47,8 +50,8 @@ async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette
         closing.append(login.close)
     estate_store = await EstateStore.open(settings.deploy_database_url)
     logins = await LoginStore.open(settings.deploy_database_url)
-    estate = Estate(estate_store, identities=identities, tools=equipment, clock=clock)
-    closing += [estate.close, logins.close]
+    estate = Estate(estate_store, identities=identities, tools=equipment, clock=clock, trust_file=settings.trust_file)
+    closing += [estate.close, logins.close, scratch.close]
     app, _ = await build_app(
         settings.deploy_database_url,
         environments=estate.environments,
@@ -84,7 +87,7 @@ def _login(settings: Settings, clock: Clock) -> DeviceLogin | None:
         address=settings.oidc_address,
         scope=settings.oidc_scope,
     )
-    return DeviceLogin(provider, clock)
+    return DeviceLogin(provider, clock, trust=open_trust(settings.trust_file))
 
 
 def _identities(settings: Settings) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import msgspec
 from havn.clusters.port import ClusterError
 
 _LIMIT_SECONDS = 120
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 
 
@@ -84,7 +88,8 @@ class Helm:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 # A kubeconfig may call a program for its token, which needs its surroundings; never our own settings.
                 env={name: value for name, value in os.environ.items() if not name.startswith("HAVN_")},
-                start_new_session=True,
+                # It ends when we are killed: whoever goes on must not meet it at the same release.
+                start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
         except OSError as error:
             raise ClusterError(f"Helm cannot be run from {self._program}: {error.strerror}.") from error
@@ -100,6 +105,10 @@ class Helm:
         if process.returncode != 0:
             raise ClusterError(f"Helm {arguments[0]} failed: {_said(err)}")
         return out
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Upgraded(msgspec.Struct):
