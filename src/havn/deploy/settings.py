@@ -37,6 +37,8 @@ class Settings(ToolSettings, frozen=True, kw_only=True):
     """Secret: PostgreSQL, as the role that owns the schema `deploy`."""
     identities_file: str = ""
     """File of age identities, the one to seal with first; empty: `deploy-identities` in the secrets folder."""
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
     console_url: str = ""
     """The public address, such as https://console.example.no."""
     oidc_issuer: str = ""

@@ -7,6 +7,7 @@ public name goes into the Host header (design section 4).
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -76,21 +77,27 @@ class ProxiedTransport(_RenewedTransport):
     """Connections through an HTTP proxy that wants a fresh token now and then (`Proxy-Authorization: Bearer`).
 
     Give it to `HttpClient` as `transport`. When `token()` gives another token, new requests go over new connections,
-    and those before are closed once they are no longer needed.
+    and those before are closed once they are no longer needed. `trust` verifies the proxy itself, where its address is
+    https://…, and `verify` whatever is reached through it.
     """
 
-    def __init__(self, proxy_url: str, token: Callable[[], str], *, verify: Any = True) -> None:
+    def __init__(
+        self, proxy_url: str, token: Callable[[], str], *, verify: Any = True, trust: Trust | None = None
+    ) -> None:
         super().__init__()
         self._url = proxy_url
         self._token = token
         self._verify = verify
+        self._trust = trust if proxy_url.startswith("https:") else None
 
-    def _rests_on(self) -> object:
-        return self._token()
+    def _rests_on(self) -> tuple[str, ssl.SSLContext | None]:
+        return self._token(), None if self._trust is None else self._trust.context()
 
     def _make(self) -> httpx2.AsyncHTTPTransport:
+        made: Any = self._made_with
+        token, context = made
         return httpx2.AsyncHTTPTransport(
-            proxy=httpx2.Proxy(self._url, headers={"Proxy-Authorization": f"Bearer {self._made_with}"}),
+            proxy=httpx2.Proxy(self._url, headers={"Proxy-Authorization": f"Bearer {token}"}, ssl_context=context),
             verify=self._verify,
             limits=httpx2.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30),
             trust_env=False,

@@ -48,6 +48,38 @@ class Certificate:
             raise TlsError(f"The certificate in {folder} cannot be used: {error.strerror or error}.") from error
 
 
+class TlsContext:
+    """The same for a server of asyncio's own: `context` always holds the folder's newest certificate.
+
+    A connection keeps what it was begun with, so none is ended for a new certificate.
+    """
+
+    def __init__(self, folder: Path, *, look_every: float = LOOK_EVERY) -> None:
+        """Raises `TlsError` when the certificate cannot be used."""
+        self._folder = folder
+        self._look_every = look_every
+        certificate = Certificate(folder)
+        self._digest = certificate.digest
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.context.load_cert_chain(certificate.certificate, certificate.key)
+
+    async def follow(self) -> None:
+        """Take up whatever certificate the folder gets, until cancelled."""
+        while True:
+            await asyncio.sleep(self._look_every)
+            try:
+                certificate = Certificate(self._folder)
+                if certificate.digest == self._digest:
+                    continue
+                self.context.load_cert_chain(certificate.certificate, certificate.key)
+            except (OSError, ssl.SSLError) as error:
+                _log.warning("certificate_not_renewed", reason=str(error))
+            else:
+                self._digest = certificate.digest
+                _log.info("certificate_renewed")
+
+
 class TlsServer:
     """Serves `app` over TLS; when the folder's certificate changes, new connections get the new one.
 

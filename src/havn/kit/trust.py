@@ -23,11 +23,14 @@ class TrustError(OSError):
 
 
 class Trust:
-    """The authorities of `file`, and with `system` the operating system's too; one for a process."""
+    """The authorities of `file`, with `system` the operating system's too, and those of `more` (PEM)."""
 
-    def __init__(self, file: Path, *, system: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, file: Path, *, system: bool = True, more: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Raises `TrustError` when the file cannot be used."""
         self._file = file
+        self._more = more
         self._system = system
         self._clock = clock
         self._digest, self._context = self._read()
@@ -55,6 +58,8 @@ class Trust:
                 return digest, self._context
             context = ssl.create_default_context() if self._system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(cadata=data.decode("ascii"))
+            if self._more:
+                context.load_verify_locations(cadata=self._more)
         except (OSError, ssl.SSLError, UnicodeDecodeError) as error:
             raise TrustError(f"{self._file} holds no certificate of an authority.") from error
         return digest, context

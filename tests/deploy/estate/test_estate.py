@@ -22,6 +22,7 @@ from havn.contracts.estate import ClusterRequest, EnvironmentRequest
 from havn.deploy.authority import certificates
 from havn.deploy.environments import Environment, FixedEnvironments
 from havn.deploy.estate.clusters import Tools
+from havn.deploy.estate.environments import EstateEnvironments
 from havn.deploy.estate.model import Author, ClusterRow, EnvironmentRow, cluster_place, dns_records
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.estate.tools import NoImages
@@ -278,7 +279,7 @@ async def test_a_new_domain_has_every_cluster_set_up_anew_and_other_facts_do_not
 
 
 async def test_a_platform_is_believed_by_the_authority_in_the_environments_values_as_apps_believe_it(estate, tmp_path):
-    made, _, _, _ = estate
+    made, sealer, _, _ = estate
     now = datetime.now(UTC)
     signer = certificates.authority("Ours", now, timedelta(days=1))
     leaf = certificates.leaf(signer, ["localhost"], now, timedelta(days=1))
@@ -303,6 +304,16 @@ async def test_a_platform_is_believed_by_the_authority_in_the_environments_value
         )  # fmt: skip
         publisher = (await made.environments.find("tt02")).publisher
         assert await reached(publisher) == status
+    # So is one that the control plane's own release believes, whatever the environment adds.
+    (tmp_path / "ca.crt").write_text(signer.certificate)
+    other = certificates.authority("Another", now, timedelta(days=1))
+    for values in ({}, {"platform": {"authorities": other.certificate}}):
+        await made.store.put_environment(
+            msgspec.structs.replace(row, app_values=values), Author("test", "", now)
+        )  # fmt: skip
+        beside = EstateEnvironments(made.store, sealer, lambda: now, trust_file=str(tmp_path / "ca.crt"))
+        assert await reached((await beside.find("tt02")).publisher) == 404
+        await beside.close()
     server.close()
     await server.wait_closed()
 

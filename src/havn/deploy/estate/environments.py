@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -16,6 +17,7 @@ from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.kit.trust import Trust
 
 Outbound = Callable[[str], OutboundRules | None]
 """Where the API proxy of the environment with this name finds apps' rules."""
@@ -24,11 +26,20 @@ Outbound = Callable[[str], OutboundRules | None]
 class EstateEnvironments:
     """See `Environments`."""
 
-    def __init__(self, store: EstateStore, sealer: Sealer, clock: Clock, outbound: Outbound | None = None) -> None:
+    def __init__(
+        self,
+        store: EstateStore,
+        sealer: Sealer,
+        clock: Clock,
+        outbound: Outbound | None = None,
+        trust_file: str | None = None,
+    ) -> None:
+        """`trust_file` holds authorities that are believed for every environment, beside its own."""
         self._store = store
         self._sealer = sealer
         self._clock = clock
         self._outbound = outbound
+        self._trust_file = trust_file
         self._made: dict[str, tuple[int, Environment]] = {}
         self._retired: list[Publisher] = []
 
@@ -85,6 +96,7 @@ class EstateEnvironments:
             timeout=15,
             # As the apps there do.
             verify=believed(row.authorities) if row.authorities else True,
+            trust=Trust(Path(self._trust_file), more=row.authorities) if self._trust_file else None,
         )
         signer: TokenSource
         try:

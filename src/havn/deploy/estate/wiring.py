@@ -38,12 +38,13 @@ class Estate:
         clock: Clock,
         reserved: Collection[str] = (),
         resolve: doctor.Resolve = doctor.system_resolve,
+        trust_file: str | None = None,
     ) -> None:
         sealer = Sealer(identities)
         self.store = store
         self._keeper = Keeper(AuthorityStore(store.database), sealer, clock)
         self.clusters = EstateClusters(store, sealer, tools, clock, self._issuer)
-        self.environments = EstateEnvironments(store, sealer, clock, self._outbound)
+        self.environments = EstateEnvironments(store, sealer, clock, self._outbound, trust_file)
         self.keyring = StoredKeyring(store, sealer)
         self._sealer = sealer
         self._api = EstateApi(store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve)

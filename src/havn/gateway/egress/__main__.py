@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import setproctitle
 import uvloop
@@ -15,13 +16,17 @@ from havn.gateway.egress.settings import EgressSettings
 from havn.gateway.egress.wiring import build
 from havn.kit import log, settings
 from havn.kit.clock import system_clock
+from havn.kit.tls import TlsContext, TlsError
+from havn.kit.trust import TrustError
 
 UNUSABLE = 2
 """Exit code when the settings cannot be used: starting again would not help."""
 
 
 async def main(settings: EgressSettings) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop. Raises OSError when a port is taken or the certificate cannot be used."""
+    tls = None if settings.tls_dir is None else TlsContext(Path(settings.tls_dir))
+    context = None if tls is None else tls.context
     built = build(settings, write=_write, clock=system_clock)
     built.policies.load()
     operations = Operations(built.metrics)
@@ -29,15 +34,18 @@ async def main(settings: EgressSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await built.proxy.listen(settings.host, settings.port)
+    await built.proxy.listen(settings.host, settings.port, context)
     if settings.operations_port:
-        await operations.listen(settings.host, settings.operations_port)
-    watching = asyncio.create_task(built.policies.watch())
+        await operations.listen(settings.host, settings.operations_port, context)
+    watching = [asyncio.create_task(built.policies.watch())]
+    if tls is not None:
+        watching.append(asyncio.create_task(tls.follow()))
     await stop.wait()
     await built.proxy.close(settings.egress_drain_seconds)
     operations.close()
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    for each in watching:
+        each.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
     await built.http.close()
 
 
@@ -52,6 +60,8 @@ if __name__ == "__main__":
     try:
         wanted = settings.load(EgressSettings)
         uvloop.run(main(wanted))
+    except (TlsError, TrustError) as error:
+        sys.exit(str(error))
     except OSError as error:
         sys.exit(f"The proxy could not listen: {error.strerror}.")
     except (settings.SettingsError, ValueError) as error:

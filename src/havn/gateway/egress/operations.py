@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 from havn.kit.http1.head import BadMessage, parse_request, write_head
@@ -19,9 +20,9 @@ class Operations:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> int:
-        """Start to listen; returns the port."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: Wire(self._arrived), host, port)
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Start to listen, over TLS when there is a certificate; returns the port."""
+        self._server = await asyncio.get_running_loop().create_server(lambda: Wire(self._arrived), host, port, ssl=tls)
         return int(self._server.sockets[0].getsockname()[1])
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ same path asked of the proxy itself, goes to a named upstream with its credentia
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import msgspec
 
@@ -32,6 +33,7 @@ from havn.kit.http1.wire import ConnectionEnded, SlowPeer, Wire
 
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _SWEEP_SECONDS = 2.0
+_HANDSHAKE_SECONDS = 10.0
 _LINGER_SECONDS = 60.0
 
 
@@ -64,10 +66,13 @@ class Proxy:
         self._sweeper: asyncio.Task[None] | None = None
         self._closing = False
 
-    async def listen(self, host: str, port: int) -> int:
-        """Start to listen; returns the port. Raises OSError when it is taken."""
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Start to listen, over TLS when there is a certificate; returns the port. Raises OSError when it is taken."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Wire(self._arrived, self._left), host, port, backlog=1024)
+        server = await loop.create_server(
+            lambda: Wire(self._arrived, self._left), host, port, backlog=1024, ssl=tls,
+            ssl_handshake_timeout=None if tls is None else _HANDSHAKE_SECONDS,
+        )  # fmt: skip
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep())

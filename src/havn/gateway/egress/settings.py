@@ -19,6 +19,8 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the apps' public keys are fetched."""
     trust_file: str | None = None
     """Certificate authorities of the platform, in PEM; without it, those that the system knows."""
+    tls_dir: str | None = None
+    """Folder of `tls.crt` and `tls.key`: nothing but TLS is spoken then, to callers and to whoever watches."""
     egress_policies: str
     """Folder of the published policies."""
     egress_secrets: str

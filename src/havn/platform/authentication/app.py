@@ -23,6 +23,7 @@ from havn.kit import assets
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient, ProxiedTransport
 from havn.kit.problem import Problem
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.authentication import pages
 from havn.platform.authentication.access_keys import AccessKeys
@@ -71,6 +72,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     keys = key_ring(settings, store, clock)
     await keys.ensure()
     clients: list[HttpClient] = []
+    trust = open_trust(settings.trust_file)
 
     def make_signer(audience: str) -> PlatformTokenSigner:
         key = settings.platform_access_key
@@ -80,8 +82,8 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         carrier = transport
         if carrier is None and host is None and settings.egress_url is not None:
             # Addresses that others chose are reached through the API proxy; those with a Host of their own are ours.
-            carrier = ProxiedTransport(settings.egress_url, make_signer(_EGRESS).token)
-        client = HttpClient(address, name=name, host=host, transport=carrier)
+            carrier = ProxiedTransport(settings.egress_url, make_signer(_EGRESS).token, trust=trust)
+        client = HttpClient(address, name=name, host=host, trust=trust, transport=carrier)
         clients.append(client)
         return client
 

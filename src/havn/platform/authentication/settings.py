@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_jwks: str
     """Public keys of all platform components (JWKS)."""
     scheme: str = "https"
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
     egress_url: str | None = None
     """The API proxy, through which identity providers are reached; without one, directly."""
     authentication_algorithm: Algorithm = "RS256"

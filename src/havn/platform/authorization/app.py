@@ -24,6 +24,7 @@ from havn.guard.reporting import DecisionReporter
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.authorization.access_list_api import AccessListApi
 from havn.platform.authorization.access_lists import AccessLists
@@ -70,9 +71,13 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     """
     stores = await Stores.open(settings.authorization_database_url)
 
+    trust = open_trust(settings.trust_file)
+
     def client(name: str, timeout: float) -> HttpClient:
         host = f"platform.{settings.domain}"
-        return HttpClient(settings.platform_url, name=name, host=host, timeout=timeout, transport=transport)
+        return HttpClient(
+            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
+        )
 
     http = client("The platform", 35)
     signer = PlatformTokenSigner(

@@ -15,6 +15,8 @@ class AuthorizationSettings(msgspec.Struct, frozen=True, kw_only=True):
     authorization_database_url: str
     platform_access_key: str
     """Private JWK (ES256) of the component `authorization`: a secret."""
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
     authorization_pseudonym_key: str = ""
     """Secret from which subjects' pseudonyms in the decision log are made. Empty: derived from the access key."""
     permit_retention_days: int = 90

@@ -20,6 +20,7 @@ from havn.guard.platform_token import PlatformTokenSigner
 from havn.guard.tokens import AudienceRule
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.management import store
 from havn.platform.management.actors import Mandates
@@ -50,7 +51,10 @@ async def build(
     owners = Owners.read(settings.orgs_file)
     database = await store.open_database(settings.management_database_url)
     host = f"platform.{settings.domain}"
-    http = HttpClient(settings.platform_url, name="The platform", host=host, timeout=35, transport=transport)
+    trust = open_trust(settings.trust_file)
+    http = HttpClient(
+        settings.platform_url, name="The platform", host=host, timeout=35, trust=trust, transport=transport
+    )
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
     signer = PlatformTokenSigner(
         issuer="platform",
@@ -74,6 +78,7 @@ async def build(
         clock,
         key=settings.platform_access_key,
         egress_url=settings.egress_url,
+        trust=trust,
         questions=Questions(mandates, callers.components),
         outbound=outbound,
     )

@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_access_key: str
     """Secret: this component's private key for platform access tokens (JWK)."""
     scheme: str = "https"
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
     management_counters_url: str | None = None
     """Secret: Valkey or Redis for the counters of rates. Without: in memory, right for one process of this API only."""
     egress_url: str = ""

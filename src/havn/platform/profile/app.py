@@ -20,6 +20,7 @@ from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.profile.api import Api
 from havn.platform.profile.profiles import Profiles
@@ -37,8 +38,12 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     store = await Store.open(settings.profile_database_url)
     host = f"platform.{settings.domain}"
 
+    trust = open_trust(settings.trust_file)
+
     def client(name: str, timeout: float) -> HttpClient:
-        return HttpClient(settings.platform_url, name=name, host=host, timeout=timeout, transport=transport)
+        return HttpClient(
+            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
+        )
 
     http = client("The platform", 35)
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)

@@ -16,6 +16,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_access_key: str
     """Secret: this component's private key for platform access tokens (JWK)."""
     scheme: str = "https"
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
 
     def __repr__(self) -> str:
         """Without the secrets."""

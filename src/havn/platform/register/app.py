@@ -16,6 +16,7 @@ from havn.guard.callers import Callers
 from havn.guard.middleware import Authentication
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.register.api import Api
 from havn.platform.register.internal_api import InternalApi
@@ -37,6 +38,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         name="Authentication",
         host=f"platform.{settings.domain}",
         timeout=35,
+        trust=open_trust(settings.trust_file),
         transport=transport,
     )
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)

@@ -18,6 +18,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where platform APIs are reached from this process."""
     register_database_url: str
     scheme: str = "https"
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
     register_misses_per_user: int = 10
     """Person look-ups with a wrong name that a user may make in an hour."""
     register_misses_per_app: int = 1000

@@ -28,6 +28,7 @@ from havn.guard.tokens import TokenVerifier
 from havn.kit.blobs import Blobs, open_blobs
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
+from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.storage.access import Access
 from havn.platform.storage.applications import Applications
@@ -87,9 +88,13 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     platform = f"{settings.scheme}://platform.{settings.domain}"
     database = await open_database(settings.storage_database_url, max_size=settings.storage_pool_size)
 
+    trust = open_trust(settings.trust_file)
+
     def http(name: str, timeout: float) -> HttpClient:
         host = f"platform.{settings.domain}"
-        return HttpClient(settings.platform_url, name=name, host=host, timeout=timeout, transport=transport)
+        return HttpClient(
+            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
+        )
 
     signer = PlatformTokenSigner(
         issuer="platform", app="storage", audience=platform, key=settings.platform_access_key, clock=clock

@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_access_key: str
     """Private JWK of the component `storage`."""
     scheme: str = "https"
+    trust_file: str | None = None
+    """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
     storage_max_upload_bytes: int = 2000 * MiB
     storage_enforce_locks: bool = True
     """Whether a lock on an instance keeps callers without its token from changing it."""

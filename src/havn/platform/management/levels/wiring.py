@@ -19,6 +19,7 @@ from havn.kit.clock import Clock
 from havn.kit.http import HttpClient, ProxiedTransport
 from havn.kit.problem import Problem
 from havn.kit.queue import Worker
+from havn.kit.trust import Trust
 from havn.platform.management import asking
 from havn.platform.management.actors import Mandates
 from havn.platform.management.levels.agreements import Agreements
@@ -63,7 +64,8 @@ class Questions:
 class Levels:
     """`database` is management's pool, `database_url` its address for the queue, `key` the component's private JWK.
 
-    `egress_url` is the proxy for outbound calls: empty, and no alert can be set. `outbound` stands in for the network.
+    `egress_url` is the proxy for outbound calls: empty, and no alert can be set. `trust` verifies it. `outbound` stands
+    in for the network.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Levels:
         key: str,
         egress_url: str,
         questions: Questions,
+        trust: Trust | None = None,
         outbound: Any = None,
     ) -> None:
         self._url = database_url
@@ -85,7 +88,7 @@ class Levels:
         self._http: HttpClient | None = None
         if egress_url or outbound is not None:
             signer = PlatformTokenSigner(issuer="platform", app="management", audience="egress", key=key, clock=clock)
-            transport = outbound if outbound is not None else ProxiedTransport(egress_url, signer.token)
+            transport = outbound if outbound is not None else ProxiedTransport(egress_url, signer.token, trust=trust)
             self._http = HttpClient("", name="The receiver", timeout=15, transport=transport)
         self.agreements = Agreements(
             store,
