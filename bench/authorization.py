@@ -251,7 +251,12 @@ async def over_http() -> list[tuple[str, str]]:
             common = {"domain": DOMAIN, "scheme": "http", "platform_url": url}
             async with AsyncExitStack() as stack:
                 parts["register"] = await register.build(
-                    RegisterSettings(**common, environment_type="test", register_database_url=databases["register"])
+                    RegisterSettings(
+                        **common,
+                        environment_type="test",
+                        register_database_url=databases["register"],
+                        platform_access_key=private,
+                    )
                 )
                 parts["authorization"] = await authorization.build(
                     AuthorizationSettings(

@@ -200,6 +200,7 @@ async def platform(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator
                     environment_type="test",
                     platform_url=PLATFORM,
                     register_database_url=urls["register"],
+                    platform_access_key=component,
                 ),
                 clock=clock,
                 transport=transport,

@@ -16,6 +16,7 @@ import pytest
 from havn.kit import db
 from havn.platform import APIS
 from havn.platform.__main__ import main
+from havn.platform.secrets import new_key
 
 PASSWORD = "p@ss w%"
 
@@ -103,6 +104,7 @@ async def test_one_api_runs_alone_waits_for_its_database_and_drains(make_databas
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     Path(secrets, "register-database-url").write_text(url)
+    Path(secrets, "platform-access-key").write_text(new_key())
     env = {
         "PATH": os.environ["PATH"], "HAVN_PORT": str(port), "HAVN_SECRETS_DIR": str(secrets),
         "HAVN_DOMAIN": "example.test", "HAVN_ENVIRONMENT_TYPE": "test", "HAVN_PLATFORM_URL": "http://127.0.0.1:9",
@@ -116,7 +118,7 @@ async def test_one_api_runs_alone_waits_for_its_database_and_drains(make_databas
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         for path in ("/health", "/health/ready", "/register/api/v1/health"):
             assert client.get(path).status_code == 200
-        assert client.get("/register/api/v1/parties/1").status_code == 401
+        assert client.get("/register/api/v1/internal/represented").status_code == 401
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     process.communicate()

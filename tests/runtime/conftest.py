@@ -284,7 +284,9 @@ async def stage(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[St
         )
         ports = {"clock": clock, "transport": transport}
         await serve("authentication", await authentication_app.build(authentication, **ports))
-        register = RegisterSettings(**common, environment_type="test", register_database_url=urls["register"])
+        register = RegisterSettings(
+            **common, environment_type="test", register_database_url=urls["register"], platform_access_key=component
+        )
         await serve("register", await register_app.build(register, **ports))
         profile = ProfileSettings(**common, profile_database_url=urls["profile"], platform_access_key=component)
         await serve("profile", await profile_app.build(profile, **ports))

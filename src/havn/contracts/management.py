@@ -7,7 +7,7 @@ Times are UTC, counts are requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -16,6 +16,18 @@ from msgspec import Meta
 
 PLATFORM = "platform"
 """The org of platform APIs."""
+OWN_ROUTES: Mapping[str, tuple[str, ...]] = {
+    "authentication": (
+        "/_assets", "/api/v1/access-token", "/api/v1/authentication", "/api/v1/health", "/api/v1/logout",
+        "/api/v1/openid", "/api/v1/refresh", "/api/v1/revocations", "/api/v1/session", "/api/v1/upstream",
+    ),
+    "authorization": ("/api/v1/health",),
+    "profile": ("/api/v1/health",),
+    "register": ("/api/v1/health", "/api/v1/internal"),
+    "storage": ("/api/v1/health",),
+}  # fmt: skip
+"""The platform APIs that enforce what is published of them, each with the routes that belong to no Api, whoever asks:
+people sign in and parts of the platform find out who calls there, also when API management is away."""
 KEY_HEADER = "X-Api-Key"
 """The request header that carries a managed key."""
 ACTING_FOR, ACTING_ADDRESS, ACTING_ORG = "Havn-Acting-For", "Havn-Acting-Address", "Havn-Acting-Org"
@@ -374,6 +386,11 @@ def claimed_paths(apis: Iterable[ApiTerms]) -> list[str]:
     """The paths of those that answer, each as often as it is claimed by different Apis."""
     answering = [api for api in apis if api.state in ("published", "deprecated")]
     return [path for api in answering for path in sorted({path.rstrip("/") or "/" for path in api.paths})]
+
+
+def is_own_route(api: str, path: str) -> bool:
+    """Whether `path`, below the address of the platform API `api`, is one of its `OWN_ROUTES` or below one."""
+    return any(path == route or path.startswith(f"{route}/") for route in OWN_ROUTES.get(api, ()))
 
 
 def _distinct(names: list[str], complaint: str) -> None:

@@ -345,7 +345,12 @@ async def platform(make_database: Callable[[str], Awaitable[str]]) -> AsyncItera
         dispatcher = made.dispatcher(parts)
         serving = asyncio.create_task(serve(dispatcher, port=port, stop=stop))
         parts["register"] = await register.build(
-            RegisterSettings(**common, environment_type="test", register_database_url=made.register_url),
+            RegisterSettings(
+                **common,
+                environment_type="test",
+                register_database_url=made.register_url,
+                platform_access_key=made.private(made.component_keys["register"]),
+            ),
             clock=made.clock,
         )
         parts["authorization"] = await authorization.build(

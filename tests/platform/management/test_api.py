@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 BASE = "/management/api/v1"
 API = "ttd.permit.cases.v1"
 BASIC, TRIAL = f"{API}:basic", f"{API}:trial"
@@ -90,12 +92,33 @@ async def test_the_platforms_own_apis_are_its_operators(management: Any) -> None
     async with management.deploy() as operator:
         made = await operator.put(f"{BASE}/apis/platform.storage.cases.v2", json=MADE)
         assert made.status_code == 200
-        refused = await operator.put(f"{BASE}/apis/platform.register.cases.v2", json=MADE)
-        assert (refused.status_code, refused.json()["code"]) == (400, "not_managed")
+        for api in ("authentication", "authorization", "profile", "register"):
+            assert (await operator.put(f"{BASE}/apis/platform.{api}.cases.v2", json=MADE)).status_code == 200
+        for api in ("management", "nothing"):
+            refused = await operator.put(f"{BASE}/apis/platform.{api}.cases.v2", json=MADE)
+            assert (refused.status_code, refused.json()["code"]) == (400, "not_managed")
         found = (await operator.get(f"{BASE}/catalogue/platform.storage.cases.v2")).json()
         assert (found["url"], found["openapi"]) == ("https://platform.havn.test/storage", "")
     async with management.deploy("ttd") as operator:
         assert (await operator.delete(f"{BASE}/apis/platform.storage.cases.v2")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("api", "path"),
+    [
+        ("authentication", "/api/v1/authentication"),
+        ("authentication", "/api/v1/session/redeem"),
+        ("authentication", "/api/v1/openid/.well-known/openid-configuration/jwks/"),
+        ("register", "/api/v1/internal"),
+        ("storage", "/api/v1/health/ready"),
+    ],
+)
+async def test_what_the_platform_itself_lives_by_belongs_to_no_api(management: Any, api: str, path: str) -> None:
+    async with management.deploy() as operator:
+        refused = await operator.put(f"{BASE}/apis/platform.{api}.cases.v2", json=MADE | {"paths": ["/api/v1", path]})
+        assert (refused.status_code, refused.json()["code"]) == (400, "own_route")
+        beside = MADE | {"paths": ["/api/v1", "/api/v1/healthy", "/api/v1/sessions"]}
+        assert (await operator.put(f"{BASE}/apis/platform.{api}.cases.v2", json=beside)).status_code == 200
 
 
 async def test_what_an_app_declares_is_changed_by_its_deployments_only(management: Any) -> None:

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from havn.contracts.management import OWN_ROUTES
 from havn.contracts.metering import SUBSCRIPTION_HEADER
 from havn.guard.metering import answers
 from havn.guard.metering.consumers import Consumer, LimitSet
@@ -45,7 +46,8 @@ class Metering:
     """ASGI middleware over a `Meter`.
 
     `components` and `trusted`: platform tokens of these issuers (None: of any) are the platform's own traffic, which is
-    not counted. Paths of Apis lie below `prefix` (without: the request's root path); `unmanaged` ones belong to none.
+    not counted. Paths of Apis lie below `prefix` (without: the request's root path); `unmanaged` ones, and what lies
+    below them, belong to none.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Metering:
         self._trusted = trusted
         self._prefix = prefix
         self._unmanaged = frozenset(unmanaged)
+        self._below_unmanaged = tuple(f"{path}/" for path in unmanaged)
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +78,7 @@ class Metering:
             return
         path = scope["path"].removeprefix(self._prefix or scope.get("root_path", "")) or "/"
         entry = None
-        if path not in self._unmanaged:
+        if path not in self._unmanaged and not path.startswith(self._below_unmanaged):
             try:
                 if table is None:
                     table = await self._first_table(scope)
@@ -217,11 +220,13 @@ class Metering:
 def metered(component: str, meter: Meter | None, components: PlatformTokenVerifier) -> list[Middleware]:
     """The middleware of the platform API `component`, whose Apis lie below `/{component}`; none without a meter.
 
-    Every app works with the platform on its users' behalf, so an app of any org is let through uncounted.
+    Every app works with the platform on its users' behalf, so an app of any org is let through uncounted. Whoever
+    verifies a token, or signs in, is let through at `OWN_ROUTES` before anybody asks API management, which itself does
+    both: there is no circle.
     """
     if meter is None:
         return []
-    unmanaged = ("/api/v1/health", "/api/v1/health/ready")
+    unmanaged = OWN_ROUTES[component]
     return [Middleware(Metering, meter=meter, components=components, prefix=f"/{component}", unmanaged=unmanaged)]
 
 

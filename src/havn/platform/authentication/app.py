@@ -17,6 +17,8 @@ from starlette.routing import Mount, Route
 
 from havn.clients.profile import ProfileClient
 from havn.clients.register import RegisterClient
+from havn.guard.metering.meter import Meter
+from havn.guard.metering.middleware import metered
 from havn.guard.platform_token import PlatformTokenSigner, PlatformTokenVerifier
 from havn.guard.tokens import AudienceRule, TokenVerifier
 from havn.kit import assets
@@ -89,6 +91,13 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
 
     host = f"platform.{settings.domain}"
     signer = make_signer(settings.platform_origin)
+
+    def platform_client(name: str, timeout: float) -> HttpClient:
+        return HttpClient(
+            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
+        )
+
+    meter = Meter.over(platform_client, signer, org="platform", app="authentication")
     users = Users(
         ProfileClient(make_client(settings.platform_url, "Profile", host)),
         RegisterClient(make_client(settings.platform_url, "Register", host)),
@@ -149,8 +158,9 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(_sweep(store, keys, clock))
-        yield
-        stopping.set()
+        async with meter.running():
+            yield
+            stopping.set()
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
         for client in clients:
@@ -176,6 +186,7 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
         ],
         name="authentication",
         lifespan=lifespan,
+        middleware=metered("authentication", meter, components),
     )
     # Whoever drains this process lets those go first who wait for ended sessions.
     app.state.stopping = stopping

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from havn.contracts.management import (
+    OWN_ROUTES,
     PLATFORM,
     Api,
     ApiDeclaration,
@@ -19,6 +20,7 @@ from havn.contracts.management import (
     PlanTerms,
     api_id,
     claimed_paths,
+    is_own_route,
     plan_id,
 )
 from havn.kit.problem import Problem
@@ -29,8 +31,6 @@ from havn.platform.management.store import Connection, Database, apis
 _ORG = re.compile(r"[a-z][a-z0-9]{0,49}")
 _APP = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _ID = re.compile(r"([a-z][a-z0-9]{0,49})\.([a-z][a-z0-9-]{0,49})\.([a-z][a-z0-9-]{0,39})\.([a-z0-9][a-z0-9-]{0,19})")
-# The platform APIs that enforce what is published of them.
-_MANAGED = frozenset(("authorization", "profile", "storage"))
 _TERMS = frozenset(ApiTerms.__struct_fields__)
 
 
@@ -131,6 +131,7 @@ class Apis:
     async def _write(
         self, connection: Connection, actor: Actor, org: str, app: str, terms: ApiDeclaration, *, declared: bool
     ) -> Api:
+        _check_paths(org, app, terms)
         id_ = api_id(org, app, terms.name, terms.version)
         held = await apis.hold(connection, id_)
         members = {name: getattr(terms, name) for name in _TERMS}
@@ -245,10 +246,20 @@ def _successor(org: str, app: str, name: str, wanted: str | None) -> str | None:
 def _check_names(org: str, app: str) -> None:
     if not _ORG.fullmatch(org) or not _APP.fullmatch(app):
         raise Problem(400, "The names of org and app cannot be used.", code="invalid_app")
-    if org == PLATFORM and app not in _MANAGED:
+    if org == PLATFORM and app not in OWN_ROUTES:
         # An Api that nothing enforces would promise limits that nobody keeps.
-        names = ", ".join(sorted(_MANAGED))
+        names = ", ".join(sorted(OWN_ROUTES))
         raise Problem(400, f"Of the platform's own APIs, {names} can be managed; {app} cannot.", code="not_managed")
+
+
+def _check_paths(org: str, app: str, terms: ApiTerms) -> None:
+    own = next((path for path in terms.paths if org == PLATFORM and is_own_route(app, path.rstrip("/"))), None)
+    if own is not None:
+        raise Problem(
+            400,
+            f"The platform itself lives by {own} of {app}: no key can be asked for there, so no Api can have it.",
+            code="own_route",
+        )
 
 
 def _unknown() -> Problem:

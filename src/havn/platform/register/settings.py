@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_url: str
     """Where platform APIs are reached from this process."""
     register_database_url: str
+    platform_access_key: str
+    """Secret: this component's private key for platform access tokens (JWK)."""
     scheme: str = "https"
     trust_file: str | None = None
     """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
@@ -25,3 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     register_misses_per_app: int = 1000
     register_misses_per_person: int = 20
     """Wrong names that may be tried on one number in an hour, by anyone."""
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"<Settings of register for {self.domain}>"
