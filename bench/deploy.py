@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.resources
 import os
 import shutil
 import socket
@@ -24,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from havn.appfolder.ids import AppId
+from havn.cli.new import write_app
 from havn.clusters.kubernetes import Front, Helm, Kube, KubernetesCluster, Site
 from havn.clusters.kubernetes.values import values
 from havn.clusters.port import Workload
@@ -41,18 +41,6 @@ from havn.platform.secrets import new_key
 
 ROOT = Path(__file__).resolve().parent.parent
 DOMAIN = "bench.example.test"
-
-
-def write_app(folder: Path, version: int) -> None:
-    """The app of `havn new`, with `version` in one line of it."""
-    template = Path(str(importlib.resources.files("havn.cli") / "template" / "App"))
-    for path in (each for each in template.rglob("*") if each.is_file() and "__pycache__" not in each.parts):
-        place = folder / path.relative_to(template)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text()
-        for word, value in (("[ORG]", "ttd"), ("[APP]", "first"), ("[TITLE]", f"Version {version}")):
-            text = text.replace(word, value)
-        place.write_text(text)
 
 
 def size(folder: Path) -> int:
@@ -93,7 +81,7 @@ async def measure(cluster: LocalKubernetes, tools: Toolchain, registry_data: Pat
         full: list[float] = []
         moved: list[int] = []
         for turn in range(turns + 1):
-            write_app(folder / "app", turn)
+            write_app(folder / "app", AppId("ttd", "first"), title=f"Version {turn}")
             built = await build(folder / "app", AppId("ttd", "first"), registry=own, key=key, cache=folder / "cache")
             workload = Workload(
                 app="first", release=built.release.digest, settings=settings, secrets={"platform-access-key": access},

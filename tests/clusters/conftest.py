@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.resources
 import importlib.util
 import os
 import shutil
@@ -28,8 +27,6 @@ from havn.deploy.image.delivery import Delivery
 from havn.deploy.image.transfer import Place, copy
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.registry.remote import RemoteRegistry
-from havn.deploy.release.build import build
-from havn.deploy.release.signing import SigningKey
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.local.kubernetes import LocalKubernetes, Toolchain, addons
@@ -220,7 +217,8 @@ export const options = {
   insecureSkipTLSVerify: true, discardResponseBodies: true, hosts: {[__ENV.HOST]: __ENV.ADDRESS},
 };
 const paths = JSON.parse(__ENV.PATHS);
-export default () => { http.get(`https://${__ENV.HOST}${paths[Math.floor(Math.random() * paths.length)]}`); };
+const asked = {headers: JSON.parse(__ENV.HEADERS)};
+export default () => { http.get(`https://${__ENV.HOST}${paths[Math.floor(Math.random() * paths.length)]}`, asked); };
 """
 
 
@@ -253,11 +251,16 @@ class Load:
 
 @pytest.fixture
 def k6(toolchain, tmp_path_factory) -> Iterator[Callable[..., Load]]:
-    """`k6(address, host, paths, rate=…)`: load on an ingress over TLS, in requests a second."""
+    """`k6(address, host, paths, rate=…, headers=…)`: load on an ingress over TLS, in requests a second."""
     begun: list[Load] = []
 
-    def begin(address: str, host: str, paths: list[str], *, rate: int) -> Load:
-        told = {"RATE": str(rate), "HOST": host, "ADDRESS": address, "PATHS": msgspec.json.encode(paths).decode()}
+    def begin(
+        address: str, host: str, paths: list[str], *, rate: int, headers: dict[str, str] | None = None
+    ) -> Load:  # fmt: skip
+        told = {
+            "RATE": str(rate), "HOST": host, "ADDRESS": address, "PATHS": msgspec.json.encode(paths).decode(),
+            "HEADERS": msgspec.json.encode(headers or {}).decode(),
+        }  # fmt: skip
         begun.append(Load(toolchain.program("k6"), tmp_path_factory.mktemp("k6"), told))
         return begun[-1]
 
@@ -285,27 +288,7 @@ class Owner:
 
     async def release(self, app: str, version: int = 1, hooks: str | None = None) -> str:
         """A release of `app` with this version in its texts and these hooks."""
-        source = self.folder / "apps" / f"{app}-{version}-{hooks is not None}"
-        template = Path(str(importlib.resources.files("havn.cli") / "template" / "App"))
-        words = {"[ORG]": self.org, "[APP]": app, "[TITLE]": f"Version {version}"}
-        for path in template.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                target = source / path.relative_to(template)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                text = path.read_text()
-                for word, value in words.items():
-                    text = text.replace(word, value)
-                target.write_text(text)
-        if hooks is not None:
-            (source / "logic" / "hooks.py").write_text(hooks)
-        built = await build(
-            source,
-            AppId(self.org, app),
-            registry=self.registry,
-            key=SigningKey(SigningKey.generate()),
-            cache=self.folder / "cache",
-        )
-        return built.release.digest
+        return await suite.release(self.folder, self.registry, AppId(self.org, app), version, hooks)
 
     def workload(self, app: str, release: str, replicas: int = 1, settings: dict[str, str] | None = None, **more):
         return Workload(

@@ -12,11 +12,17 @@ import http.server
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from havn.appfolder.ids import AppId
+from havn.cli.new import write_app
 from havn.clusters.port import AppStatus, Cluster, ClusterError, Ended, RolloutFailed, UnknownApp, Workload
+from havn.deploy.registry.port import Registry
+from havn.deploy.release.build import build
+from havn.deploy.release.signing import SigningKey
 
 
 @dataclass
@@ -70,6 +76,19 @@ def platform_without_apis(address: str = "127.0.0.1") -> str:
     server = http.server.ThreadingHTTPServer((address, 0), _Nothing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://{address}:{server.server_address[1]}"
+
+
+async def release(folder: Path, registry: Registry, id_: AppId, version: int = 1, hooks: str | None = None) -> str:
+    """A release, put into `registry`, of the app that `havn new` makes: with this version as its title and these hooks.
+
+    `folder` is where it is made; returns the digest.
+    """
+    source = folder / "apps" / f"{id_.org}-{id_.app}-{version}-{hooks is not None}"
+    write_app(source, id_, title=f"Version {version}")
+    if hooks is not None:
+        (source / "logic" / "hooks.py").write_text(hooks)
+    key = SigningKey(SigningKey.generate())
+    return (await build(source, id_, registry=registry, key=key, cache=folder / "cache")).release.digest
 
 
 async def settled(cluster: Cluster, app: str, seconds: float = 60) -> AppStatus:

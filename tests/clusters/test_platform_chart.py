@@ -17,7 +17,8 @@ import msgspec
 import pytest
 import yaml
 
-from havn.appfolder import AppFolder
+from havn.appfolder import AppFolder, AppId
+from havn.cli.new import write_app
 from havn.cli.platform_secrets import secrets as write_secrets
 from havn.clusters.kubernetes import Helm
 from havn.clusters.port import ClusterError
@@ -228,14 +229,7 @@ async def test_a_person_signs_in_and_every_api_answers_through_traefik(platform)
 
 async def test_a_component_publishes_an_app_that_people_then_find(platform, tmp_path):
     source = tmp_path / "App"
-    template = Path(str(importlib.resources.files("havn.cli") / "template" / "App"))
-    for path in (each for each in template.rglob("*") if each.is_file() and "__pycache__" not in each.parts):
-        place = source / path.relative_to(template)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text()
-        for word, value in (("[ORG]", "ttd"), ("[APP]", "first"), ("[TITLE]", "First")):
-            text = text.replace(word, value)
-        place.write_text(text)
+    write_app(source, AppId("ttd", "first"), title="First")
     async with platform.client("platform") as http:
         await platform.deploy(http).publish(AppFolder.read(source), None)
         bearer = {"authorization": f"Bearer {await platform.sign_in()}"}

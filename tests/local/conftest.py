@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.resources
 import importlib.util
 import os
 import signal
@@ -17,8 +16,6 @@ import pytest
 from havn.appfolder.ids import AppId
 from havn.clusters.port import Workload
 from havn.deploy.registry.layout import LayoutRegistry
-from havn.deploy.release.build import build
-from havn.deploy.release.signing import SigningKey
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.local.cluster import LocalClusters, Machine
@@ -51,27 +48,8 @@ class Rig:
 
     async def release(self, org: str, app: str, version: int = 1, hooks: str | None = None) -> str:
         """Build a release of `org`/`app` with this version in its texts and these hooks."""
-        source = self.folder / "apps" / f"{org}-{app}-{version}-{hooks is not None}"
-        template = Path(str(importlib.resources.files("havn.cli") / "template" / "App"))
-        words = {"[ORG]": org, "[APP]": app, "[TITLE]": f"Version {version}"}
-        for path in template.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                target = source / path.relative_to(template)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                text = path.read_text()
-                for word, value in words.items():
-                    text = text.replace(word, value)
-                target.write_text(text)
-        if hooks is not None:
-            (source / "logic" / "hooks.py").write_text(hooks)
-        built = await build(
-            source,
-            AppId(org, app),
-            registry=LayoutRegistry(self.folder / "registry"),
-            key=SigningKey(SigningKey.generate()),
-            cache=self.folder / "cache",
-        )
-        return built.release.digest
+        registry = LayoutRegistry(self.folder / "registry")
+        return await suite.release(self.folder, registry, AppId(org, app), version, hooks)
 
     def workload(self, app: str, release: str, replicas: int = 1, settings: dict[str, str] | None = None) -> Workload:
         return Workload(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from havn.cli.output import Failure, JsonOption, say, write, write_json
 from havn.cli.platform import app_id
+
+if TYPE_CHECKING:
+    from havn.appfolder.ids import AppId
 
 
 def new(
@@ -38,9 +42,8 @@ def new(
     folder = into or Path(id_.app)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise Failure(f"{folder} is there already: choose another name, or another place with --into.")
-    title = id_.app.replace("-", " ").capitalize()
     try:
-        _copy(files("havn.cli") / "template", folder, {"[ORG]": id_.org, "[APP]": id_.app, "[TITLE]": title})
+        write_app(folder / "App", id_, title=id_.app.replace("-", " ").capitalize())
     except OSError as error:
         raise Failure(f"{error.filename} could not be written: {error.strerror}.") from error
     if json_:
@@ -50,7 +53,13 @@ def new(
     say(f"Run it with `havn dev {folder}`, then change the files in {folder / 'App'}.")
 
 
-def _copy(source: Traversable, target: Path, words: dict[str, str]) -> None:
+def write_app(folder: Path, id_: AppId, *, title: str) -> None:
+    """Write the files of a new app, its `App` folder, to `folder`. Raises OSError when that cannot be done."""
+    words = {"[ORG]": id_.org, "[APP]": id_.app, "[TITLE]": title}
+    _copy(files("havn.cli") / "template" / "App", folder, words)
+
+
+def _copy(source: Traversable, target: Path, words: Mapping[str, str]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for item in source.iterdir():
         if item.is_dir():

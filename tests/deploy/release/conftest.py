@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.resources
 from pathlib import Path
 
 import pytest
 
 from havn.appfolder.ids import AppId
+from havn.cli.new import write_app
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.release.build import Built, build
 from havn.deploy.release.signing import SigningKey
@@ -20,12 +20,7 @@ ID = AppId("ttd", "first")
 def app_folder(tmp_path: Path) -> Path:
     """What `havn new` makes."""
     folder = tmp_path / "app"
-    template = Path(str(importlib.resources.files("havn.cli") / "template" / "App"))
-    for path in sorted(template.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            target = folder / path.relative_to(template)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(path.read_text().replace("[ORG]", "ttd").replace("[APP]", "first"))
+    write_app(folder, ID, title="First")
     return folder
 
 

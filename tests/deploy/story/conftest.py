@@ -4,7 +4,6 @@ asks for somebody else's approval."""
 from __future__ import annotations
 
 import base64
-import importlib.resources
 import importlib.util
 import json
 import os
@@ -21,6 +20,7 @@ import msgspec
 import pytest
 
 from havn.appfolder.ids import AppId
+from havn.cli.new import write_app
 from havn.clients.deploy import DeployClient
 from havn.contracts.deploy import Deployment, DeploymentProgress, DeployRequest
 from havn.deploy.registry.layout import LayoutRegistry
@@ -38,7 +38,6 @@ planes = sys.modules.setdefault("story_plane", importlib.util.module_from_spec(_
 _spec.loader.exec_module(planes)
 
 HAVN = str(Path(sys.executable).parent / "havn")
-TEMPLATE = Path(str(importlib.resources.files("havn.cli") / "template" / "App"))
 
 
 @dataclass
@@ -126,15 +125,12 @@ class Rig:
     ) -> str:  # fmt: skip
         """The digest of a release of ttd/`app`: the template, with some words replaced and some files edited."""
         source = self.folder / "apps" / f"{app}-{version}"
-        replaced = {"[ORG]": "ttd", "[APP]": app, "[TITLE]": f"Version {version}", **(words or {})}
-        for path in TEMPLATE.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                target = source / path.relative_to(TEMPLATE)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                text = path.read_text()
-                for word, value in replaced.items():
-                    text = text.replace(word, value)
-                target.write_text(text)
+        write_app(source, AppId("ttd", app), title=f"Version {version}")
+        for path in [each for each in source.rglob("*") if each.is_file()]:
+            text = path.read_text()
+            for word, value in (words or {}).items():
+                text = text.replace(word, value)
+            path.write_text(text)
         if hooks is not None:
             (source / "logic" / "hooks.py").write_text(hooks)
         if edit is not None:
