@@ -200,13 +200,16 @@ async def test_what_traefik_records_is_what_is_read(start):
             "/first/people?pid=01815012345", headers={"Cookie": "a=secret", "X-Real-IP": "192.0.2.9"}
         )
         assert answer.status_code == 200
+        # Recorded, and not for the client.
+        assert not {"x-havn-subscription", "x-havn-version"} & set(answer.headers)
+        assert (answer.headers["set-cookie"], answer.text) == ("secret=1", "ok")
         assert (await client.get("/first/bad")).status_code == 500
         assert (await client.get("/first/health")).status_code == 200
         assert (await client.get("/other")).status_code == 404
     lines = await traefik.lines(4)
     fields = json.loads(lines[0])
     ours = {"level", "msg", "time", *msgspec.json.decode(msgspec.json.encode(Line(start=""))).keys()}
-    assert set(fields) - ours == {"downstream_X-Havn-Subscription", "downstream_X-Havn-Version"}
+    assert set(fields) <= ours
     assert fields["RequestPath"] == "/first/people"
     assert b"secret" not in b"".join(lines)
     assert b"01815012345" not in b"".join(lines)
@@ -221,6 +224,15 @@ async def test_what_traefik_records_is_what_is_read(start):
     assert first.total >= first.backend > 0
     assert first.gateway == first.total - first.backend
     assert (bad.status, probe.probe) == (500, True)
+
+
+async def test_where_answers_are_not_held_the_record_is_kept_and_the_client_sees_what_it_says(start):
+    traefik = await start(App(), {"bodyBytes": 0})
+    async with traefik.client() as client:
+        assert (await client.get("/first")).headers["x-havn-subscription"] == "0190-sub"
+    record = read((await traefik.lines(1))[0], DOMAIN)
+    assert record is not None
+    assert (record.subscription, record.version) == ("0190-sub", "abc123")
 
 
 async def test_a_log_that_is_rotated_by_its_name_is_followed(start, tmp_path):
