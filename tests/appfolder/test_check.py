@@ -15,6 +15,7 @@ from havn.appfolder import AppId, Finding, check
 META = "App/config/applicationmetadata.json"
 BPMN = "App/config/process/process.bpmn"
 POLICY = "App/config/authorization/policy.xml"
+POLICY_CASES = "App/config/authorization/policy.test.yaml"
 NB = "App/config/texts/resource.nb.json"
 SETS = "App/ui/layout-sets.json"
 SETTINGS = "App/ui/first/Settings.json"
@@ -187,6 +188,13 @@ CASES = [
     Case("policy.missing", put(POLICY, None), POLICY),
     Case("policy.invalid", replace(POLICY, "deny-overrides", "no-such"), POLICY, "<xacml:Policy"),
     Case("policy.app-mismatch", replace(POLICY, ">small<", ">large<"), POLICY, "<xacml:AttributeValue"),
+    Case("policy.case-failed", put(POLICY_CASES, "- given: {roles: [dagl]}\n  deny: [write]\n"), POLICY_CASES, "write"),
+    Case("policy.cases", put(POLICY_CASES, "cases: [{given: {rolls: [dagl]}, allow: [read]}]\n"), POLICY_CASES,
+         "given"),
+    Case("policy.cases", put(POLICY_CASES, "- given: {task: a, end: b}\n  allow: [read]\n"), POLICY_CASES, "end"),
+    Case("policy.cases-name", put(POLICY_CASES.replace("test.yaml", "tests.yml"), "[]"),
+         POLICY_CASES.replace("test.yaml", "tests.yml"), "", "warning"),
+    Case("yaml.syntax", put(POLICY_CASES, "- given: {}\n  allow: [read]\n  allow: [write]\n"), POLICY_CASES, "allow"),
     Case("policy.action-missing", replace(POLICY, ">instantiate<", ">start<"), POLICY, "<xacml:Policy", "warning"),
     # Texts
     Case("texts.missing", put(NB, None), NB),

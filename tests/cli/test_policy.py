@@ -72,7 +72,7 @@ def test_missing_and_broken_cases_are_one_sentence(run: Run, folder: Path, polic
     assert (code, out) == (2, "")
     assert "There are no cases at" in err
     policy.with_name("policy.test.yaml").write_text("cases: [")
-    assert "is not YAML at line 1" in run("test", folder)[2]
+    assert "policy.test.yaml:2:1: The file is not YAML" in run("test", folder)[2]
     policy.with_name("policy.test.yaml").write_text("cases: [{given: {rolls: [x]}, allow: [read]}]")
     assert "rolls" in run("test", folder)[2]
 

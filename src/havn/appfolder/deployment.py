@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -41,17 +41,23 @@ class YamlPlaces(msgspec.Struct, frozen=True):
         return self.places.get(path, (1, 1))
 
 
-def read_yaml(files: Files, file: str) -> YamlPlaces | None:
-    """The file; None when absent, or not YAML (then with a finding). Aliases and tags are refused."""
+def read_yaml(
+    files: Files, file: str, *, max_bytes: int | None = None, max_nodes: int = MAX_NODES
+) -> YamlPlaces | None:
+    """The file; None when absent, or not YAML (then with a finding). Aliases, tags and names twice are refused."""
     text = files.text(file)
     if text is None:
         return None
     import yaml
 
     try:
-        node = yaml.compose(text, Loader=_loader())
+        if max_bytes is not None and len(text) > max_bytes:
+            raise ValueError(f"it is larger than {max_bytes // 1024} KiB")
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        _bound(yaml.parse(text, Loader=loader), max_nodes)
+        node = yaml.compose(text, Loader=loader)
         places: dict[tuple[str | int, ...], tuple[int, int]] = {}
-        value = None if node is None else _construct(node, (), places, [0])
+        value = None if node is None else _construct(node, (), places)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -78,12 +84,13 @@ def decode_yaml(
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        message, hint = _plain(error_text(str(error)), shape)
+        message, hint = plain(error_text(str(error)), shape)
         files.report("error", code, message, file, found.place(error_path(str(error))), hint)
         return None
 
 
-def _plain(said: str, shape: str) -> tuple[str, str]:
+def plain(said: str, shape: str = "") -> tuple[str, str]:
+    """What a decoder said about a value, as a sentence and a hint."""
     if "unknown field" in said:
         return f"This is not known here: {said.partition('unknown field ')[2]}.", "Look for a misspelt name."
     if "missing required field" in said:
@@ -93,37 +100,42 @@ def _plain(said: str, shape: str) -> tuple[str, str]:
     return f"This cannot be used: {said}.", ""
 
 
-def _loader() -> Any:
+def _bound(events: Iterable[Any], max_nodes: int) -> None:
+    """Refuse aliases, many nodes and deep nesting, before anything is built of them."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                event = self.peek_event()  # type: ignore[no-untyped-call]
-                raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=event.start_mark)
-            return super().compose_node(parent, index)
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        max_nodes -= isinstance(event, yaml.NodeEvent)
+        problem = None
+        if isinstance(event, yaml.AliasEvent):
+            problem = "aliases are not allowed"
+        elif depth > MAX_DEPTH or max_nodes < 0:
+            problem = "it is too large or nested too deeply"
+        if problem is not None:
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
-    return Loader
 
-
-def _construct(
-    node: Any, path: tuple[str | int, ...], places: dict[tuple[str | int, ...], tuple[int, int]], count: list[int]
-) -> Any:
+def _construct(node: Any, path: tuple[str | int, ...], places: dict[tuple[str | int, ...], tuple[int, int]]) -> Any:
     import yaml
 
-    count[0] += 1
-    if len(path) > MAX_DEPTH or count[0] > MAX_NODES:
-        raise ValueError("it is too large or nested too deeply")
     places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
     if isinstance(node, yaml.MappingNode):
-        made = {}
+        made: dict[str, Any] = {}
         for key, value in node.value:
             name = str(key.value)
+            if name in made:
+                raise yaml.MarkedYAMLError(problem=f"{name} stands twice", problem_mark=key.start_mark)
             places[(*path, name)] = (key.start_mark.line + 1, key.start_mark.column + 1)
-            made[name] = _construct(value, (*path, name), places, count)
+            made[name] = _construct(value, (*path, name), places)
         return made
     if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, (*path, index), places, count) for index, item in enumerate(node.value)]
+        return [_construct(item, (*path, index), places) for index, item in enumerate(node.value)]
     return yaml.SafeLoader("").construct_object(node)
 
 

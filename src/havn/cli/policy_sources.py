@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
-import yaml
 
+from havn.appfolder import policy_cases
 from havn.appfolder.files import Files
 from havn.appfolder.ids import AppId
 from havn.engines.app_policy import cases, names
@@ -18,10 +18,9 @@ from havn.engines.process import read as read_process
 from havn.engines.xacml import PolicyDocument, PolicyError, Surroundings, load_policy
 
 POLICY = "config/authorization/policy.xml"
-CASES = "policy.test.yaml"
+CASES = policy_cases.NAME
 _PROCESS = "config/process/process.bpmn"
 _METADATA = "config/applicationmetadata.json"
-_MAX_CASE_BYTES = 1024 * 1024
 _PLATFORM_ACTIONS = {"instantiate", "read", "write", "delete", "complete", "reject", "events"}
 
 
@@ -151,20 +150,21 @@ def _only_app(document: PolicyDocument) -> tuple[str | None, str | None]:
 
 
 def read_cases(source: Source, path: Path | None) -> tuple[cases.CaseFile, Path]:
-    """The cases at `path`, or those beside the policy. Raises `SourceError`."""
+    """The cases at `path`, or those beside the policy. Raises `SourceError` with file, line and column."""
     path = path if path is not None else source.path.with_name(CASES)
     if not path.is_file():
         raise SourceError(f"There are no cases at {path}: write some there, or name the file with --cases.")
-    if path.stat().st_size > _MAX_CASE_BYTES:
-        raise SourceError(f"{path} is larger than 1 MiB.")
-    try:
-        return cases.read(yaml.safe_load(path.read_text(encoding="utf-8"))), path
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" at line {place.line + 1}" if place is not None else ""
-        raise SourceError(f"{path} is not YAML{where}.") from None
-    except cases.CasesError as error:
-        raise SourceError(f"{path}: {error}.") from None
+    app_id = AppId(source.org, source.app) if source.org is not None and source.app is not None else None
+    around = _around(path, app_id)
+    files, name = (around, around.app + policy_cases.FILE) if around is not None else (Files(path.parent), path.name)
+    if around is not None and path.name != CASES:
+        name = str(PurePosixPath(name).with_name(path.name))
+    found = policy_cases.read(files, name)
+    if found is None:
+        finding = files.findings[-1]
+        where = ":".join(str(part) for part in (path, finding.line, finding.column) if part)
+        raise SourceError(f"{where}: {finding.message}")
+    return found.file, path
 
 
 def _load(xml: bytes, path: Path) -> PolicyDocument:

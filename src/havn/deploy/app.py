@@ -73,7 +73,7 @@ async def build(
     vault = Vault(secret_store, Sealer(identities))
     changes = Changes()
     folders = Folders(registry, releases)
-    plan = Plan(store, environments, folders)
+    plan = Plan(store, environments, folders, clock=clock)
     approvals = Approvals(store.database)
     gate = Gate(store, approvals, environments=environments, plan=plan, clock=clock)
     rollout = Rollout(

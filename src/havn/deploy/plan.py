@@ -1,4 +1,4 @@
-"""What a deployment would do, found out beforehand: what it changes, and which open instances it would strand."""
+"""What a deployment would do, found out beforehand: what it changes, whom it would strand, which cases it fails."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from collections.abc import Mapping
 
 import msgspec
 
-from havn.appfolder import AppFolder, AppFolderError
+from havn.appfolder import AppFolder, AppFolderError, policy_cases
 from havn.contracts.difference import Difference, Stranded
 from havn.deploy import difference
 from havn.deploy.environments import Environments
 from havn.deploy.folders import Folders
 from havn.deploy.registry import NotInRegistry, RegistryError
 from havn.deploy.release.model import ReleaseError
-from havn.deploy.store import Store, Target
+from havn.deploy.store import Desired, Store, Target
 from havn.deploy.stranded import left, moves, sentence, stranded
+from havn.kit.clock import Clock
 from havn.kit.problem import Problem
+
+_TOLD = 50
+"""Failed cases that a refusal lists."""
 
 
 class Plan:
     """Compares a release with what is there."""
 
-    def __init__(self, store: Store, environments: Environments, folders: Folders) -> None:
+    def __init__(self, store: Store, environments: Environments, folders: Folders, *, clock: Clock) -> None:
         self._store = store
         self._environments = environments
         self._folders = folders
+        self._clock = clock
 
     async def difference(self, target: Target, release: str, *, text: bool = False) -> Difference:
         """What deploying the release would change; `text`: with unified diffs. Raises a `Problem`."""
@@ -84,14 +89,36 @@ class Plan:
                 stranded=msgspec.to_builtins(found),
             )
 
-    async def check(self, target: Target, release: str, *, mapping: Mapping[str, str], strand: bool) -> None:
-        """As `require_places`, before anything is asked for.
+    async def require_cases(self, after: AppFolder, release: str, desired: Desired | None) -> None:
+        """Raise the 409 `Problem` that names the cases beside the release's policy which that policy fails.
+
+        What runs already is not asked: it may be deployed again for its secrets' sake.
+        """
+        if desired is not None and desired.release == release:
+            return
+        found = await asyncio.to_thread(policy_cases.findings, after.root, after.app_id, self._clock())
+        if found:
+            more = f" And {len(found) - 1} more." if len(found) > 1 else ""
+            raise Problem(
+                409,
+                f"The release is refused by the cases beside its policy: {found[0].message}{more}"
+                " Run havn policy test on the app, and build it anew.",
+                code="policy_cases_fail",
+                findings=msgspec.to_builtins(found[:_TOLD]),
+            )
+
+    async def check(
+        self, target: Target, release: str, *, mapping: Mapping[str, str], strand: bool, cases: bool = True
+    ) -> None:
+        """As `require_places` and, with `cases`, `require_cases`, before anything is asked for.
 
         What cannot be read just now, release or storage, is left to the deployment itself, which looks again.
         """
         try:
             after = await self._folders.read(target.org, target.app, release)
             desired = await self._store.desired(target)
+            if cases:
+                await self.require_cases(after, release, desired)
             before = await self._folders.read(target.org, target.app, desired.release) if desired is not None else None
             await self.require_places(target, before, after, mapping=mapping, strand=strand)
         except (ReleaseError, RegistryError, AppFolderError):

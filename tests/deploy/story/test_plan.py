@@ -115,3 +115,41 @@ async def test_instances_that_come_between_the_question_and_the_deployment_are_s
     assert ended.deployment.status == "failed"
     assert "1 open instance in the task Task_1" in ended.deployment.reason
     assert story.rig.task(stands) == "Task_1"
+
+
+RED = "- name: nobody writes\n  given: {roles: [dagl], task: Task_1}\n  deny: [write]\n"
+
+
+async def test_a_release_whose_policy_fails_its_own_cases_is_not_deployed(story):
+    """Refused when it is asked for, and by the deployment itself, whatever was known then."""
+    from datetime import UTC, datetime
+
+    from havn.deploy.store import Target, Wanted
+
+    def beside(text: str):
+        return lambda source: (source / "config/authorization/policy.test.yaml").write_text(text)
+
+    first = await story.rig.release(1, app="fifth", edit=beside(RED.replace("deny", "allow")))
+    assert (await story.deploy(first, app="fifth")).deployment.status == "succeeded"
+
+    red = await story.rig.release(2, app="fifth", edit=beside(RED))
+    with pytest.raises(Problem) as caught:
+        await story.deploy(red, app="fifth")
+    assert (caught.value.status, caught.value.code) == (409, "policy_cases_fail")
+    assert "Case 1 (nobody writes) fails: 'write' should be refused" in caught.value.detail
+    (finding,) = caught.value.extensions["findings"]
+    assert (finding["file"], finding["line"]) == ("config/authorization/policy.test.yaml", 3)
+
+    broken = await story.rig.release(3, app="fifth", edit=beside("cases: [\n"))
+    with pytest.raises(Problem, match="not YAML") as caught:
+        await story.deploy(broken, app="fifth")
+    assert caught.value.extensions["findings"][0]["code"] == "yaml.syntax"
+
+    wanted = Wanted(
+        target=Target("tt02", "ttd", "fifth"), kind="deploy", release=red, replicas=1, who="kari", address=""
+    )
+    asked = await story.plane.store.request(wanted, datetime.now(UTC))
+    ended = await story.end(asked)
+    assert ended.deployment.status == "failed"
+    assert "nobody writes" in ended.deployment.reason
+    assert (await story.client().app("tt02", "ttd", "fifth")).release == first

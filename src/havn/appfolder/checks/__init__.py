@@ -9,22 +9,24 @@ from havn.appfolder.checks.subject import Subject
 from havn.appfolder.files import Files
 from havn.appfolder.findings import Finding
 from havn.appfolder.ids import AppId
+from havn.kit.clock import Clock, system_clock
 
 MAX_FINDINGS = 2_000
 
 
-def check(path: Path, *, as_: AppId | None = None) -> list[Finding]:
+def check(path: Path, *, as_: AppId | None = None, clock: Clock = system_clock) -> list[Finding]:
     """Everything wrong with the app folder at `path`, in the order of files and lines.
 
     `path` holds `App/` or `config/`; `as_` fills the placeholders of a template. Never raises for what is in the
-    folder. An app without errors can be built and run; warnings say what may surprise.
+    folder. An app without errors can be built and run; warnings say what may surprise. `clock` tells the time to the
+    cases beside a policy that name none.
     """
     files = Files(path, as_=as_)
     subject = Subject(files)
     if subject.has_metadata or files.exists(subject.metadata_file):
         subject.load()
         metadata.check(subject)
-        permitted = policy.check(subject)
+        permitted = policy.check(subject, clock())
         process.check(subject, permitted)
         texts.check(subject)
         layouts.check(subject)

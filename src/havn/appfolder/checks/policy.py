@@ -1,11 +1,13 @@
-"""`config/authorization/policy.xml`: read by the decision engine, and held against the app's own name and actions."""
+"""`config/authorization/policy.xml`: read by the engine, held against the app around it, tried on its own cases."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from lxml import etree
 
+from havn.appfolder import policy_cases
 from havn.appfolder.checks.subject import Subject
 from havn.engines import xacml
 from havn.engines.process.places import Places
@@ -16,8 +18,12 @@ _ORG, _APP = "urn:altinn:org", "urn:altinn:app"
 _RESOURCE = "urn:oasis:names:tc:xacml:3.0:attribute-category:resource"
 
 
-def check(subject: Subject) -> frozenset[str] | None:
-    """Report what is wrong; gives the actions that some rule permits, None when that is not known."""
+def check(subject: Subject, now: datetime) -> frozenset[str] | None:
+    """Report what is wrong, and the cases beside the policy that it fails at the moment `now`.
+
+    Gives the actions that some rule permits, None when that is not known.
+    """
+    beside = policy_cases.read_beside(subject.files)
     text = subject.files.text(subject.policy_file)
     if text is None:
         if not subject.files.exists(subject.policy_file):
@@ -27,13 +33,15 @@ def check(subject: Subject) -> frozenset[str] | None:
         return None
     content = text.encode()
     try:
-        xacml.load_policy(content, source=subject.policy_file)
+        document = xacml.load_policy(content, source=subject.policy_file)
     except xacml.PolicyError as error:
         place = f" (rule {error.rule})" if error.rule else f" (policy {error.policy})" if error.policy else ""
         message = f"The policy is refused: {error.message.rstrip('.')}{place}."
         at = _begin(content, error.line or 0)
         subject.files.report("error", "policy.invalid", message, subject.policy_file, at)
         return None
+    if beside is not None and subject.app_id is not None:
+        policy_cases.check(subject.files, beside, document, subject.app_id, now)
     root = etree.fromstring(content, _parser())
     places = Places(content, root)
     _resource(subject, root, places)

@@ -1,4 +1,4 @@
-"""The way into an environment: nothing is deployed that strands instances, or before whoever must has approved."""
+"""The way into an environment: nothing that strands instances or fails its cases, or before whoever must approve."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ class Gate:
     async def ask(self, wanted: Wanted, operator: Operator) -> Deployment | Approval:
         """A deployment that begins at once, or what waits for somebody else. Raises a `Problem`.
 
-        A rollback needs no approval: what it puts back has run here before, and it cannot wait.
+        A rollback needs no approval, and its policy's cases are not run: what it puts back has run here before, and it
+        cannot wait.
         """
         environment = await self._environments.find(wanted.target.environment)
         if wanted.kind in ("deploy", "rollback") and wanted.release is not None:
-            await self._plan.check(wanted.target, wanted.release, mapping=wanted.mapping, strand=wanted.strand)
+            await self._plan.check(
+                wanted.target, wanted.release, mapping=wanted.mapping, strand=wanted.strand,
+                cases=wanted.kind == "deploy",
+            )  # fmt: skip
         if wanted.kind == "deploy" and environment.approval == "another":
             return await self._approvals.ask(wanted, operator.person, self._clock())
         return await self._store.request(wanted, self._clock())

@@ -12,10 +12,15 @@ from havn.engines.app_policy import names
 from havn.engines.xacml import CompiledPolicy, Decision, Request
 
 MAX_CASES = 5_000
+MAX_EXPECTATIONS = 20_000
 
 
 class CasesError(ValueError):
-    """The file of cases cannot be used; the message says where."""
+    """The cases cannot be used; the message says where, and so does `path` unless the message ends with it."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,13 +82,16 @@ def read(value: Any) -> CaseFile:
         raise CasesError(str(error)) from None
     if len(found.cases) > MAX_CASES:
         raise CasesError(f"at most {MAX_CASES} cases go into one file")
+    if sum(len(case.allow) + len(case.deny) for case in found.cases) > MAX_EXPECTATIONS:
+        raise CasesError(f"at most {MAX_EXPECTATIONS} actions can be expected in one file")
     for number, case in enumerate(found.cases, 1):
+        path = ("cases", number - 1)
         if not case.allow and not case.deny:
-            raise CasesError(f"case {number} expects nothing: give allow or deny")
+            raise CasesError(f"case {number} expects nothing: give allow or deny", path)
         if case.given.task is not None and case.given.end is not None:
-            raise CasesError(f"case {number} has both a task and an end event")
+            raise CasesError(f"case {number} has both a task and an end event", (*path, "given", "end"))
         if case.given.at is not None and case.given.at.tzinfo is None:
-            raise CasesError(f"case {number}: `at` needs a zone, such as 2026-11-01T12:00:00Z")
+            raise CasesError(f"case {number}: `at` needs a zone, such as 2026-11-01T12:00:00Z", (*path, "given", "at"))
     return found
 
 
