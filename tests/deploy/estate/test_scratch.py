@@ -43,6 +43,7 @@ async def test_what_a_killed_process_left_is_swept_away_and_what_a_living_one_ha
     living.kill()
     living.communicate()
     await ours.close()
+    await ours.close()
     await Scratch.open(tmp_path).close()
     assert list(tmp_path.iterdir()) == []
 

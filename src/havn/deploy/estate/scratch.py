@@ -19,7 +19,7 @@ _LOCK = ".lock"
 class Scratch:
     """A folder of our own below `work`; the folder itself is made by who uses it."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: int | None) -> None:
         self.path = path
         self._lock = lock
 
@@ -32,10 +32,13 @@ class Scratch:
         return cls(path, _hold(_lock_of(path)))
 
     async def close(self) -> None:
-        """Delete it."""
+        """Delete it. Nothing happens the second time."""
+        if self._lock is None:
+            return
         shutil.rmtree(self.path, ignore_errors=True)
         _lock_of(self.path).unlink(missing_ok=True)
         os.close(self._lock)
+        self._lock = None
 
 
 def _lock_of(path: Path) -> Path:
