@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from havn.clusters.kubernetes import Helm, Image, Kube, KubernetesCluster
-from havn.clusters.port import ClusterError, Output, RolloutFailed, Scaling
+from havn.clusters.port import ClusterError, Output, RolloutFailed
+from havn.contracts.deploy import Scaling
 
 pytestmark = pytest.mark.cluster
 

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from havn.clusters.port import Scaling
+from havn.contracts.deploy import Scaling
 from havn.local.kubernetes import addons
 
 pytestmark = pytest.mark.cluster

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from havn.clusters.kubernetes.values import Image, merged, values
-from havn.clusters.port import Scaling, Workload
+from havn.clusters.port import Workload
+from havn.contracts.deploy import Scaling
 
 IMAGE = Image("registry.example.no/ttd/first", "sha256:" + "a" * 64)
 

@@ -13,18 +13,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-
-class Scaling(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds between which the number of replicas follows the load."""
-
-    minimum: int
-    maximum: int
-    cpu: int = 75
-    """Percent of the CPU asked for that a replica should use on average."""
-    up_seconds: int = 0
-    """How long the load must have been higher before replicas are added."""
-    down_seconds: int = 300
-    """How long it must have been lower before some are taken away."""
+from havn.contracts.deploy import Scaling
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):

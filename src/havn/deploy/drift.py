@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from havn.clusters.port import Cluster, Scaling, Workload
+from havn.clusters.port import Cluster, Workload
 from havn.deploy.environments import Environment
 from havn.deploy.store import Desired
 
 
 async def drift(desired: Desired, environment: Environment, cluster: Cluster) -> list[str]:
     """What is not, a sentence each; none while all is. Raises `ClusterError`."""
-    scaling = desired.scaling
     workload = Workload(
         app=desired.target.app,
         release=desired.release,
         replicas=desired.replicas,
-        scaling=None if scaling is None else Scaling(**msgspec.structs.asdict(scaling)),
+        scaling=desired.scaling,
         base=desired.base,
         settings=environment.settings,
     )
