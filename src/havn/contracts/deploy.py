@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+EnvironmentType = Literal["test", "production"]
+ApprovalRule = Literal["none", "another"]
 DeploymentKind = Literal["deploy", "rollback", "scale", "undeploy", "heal", "base"]
 DeploymentStatus = Literal["queued", "running", "restoring", "succeeded", "failed"]
 """`restoring`: it failed, and what was there before is being put back."""
@@ -23,10 +25,10 @@ class EnvironmentInfo(Wire, frozen=True):
     """An environment that apps are deployed to."""
 
     name: str
-    type: Literal["test", "production"]
+    type: EnvironmentType
     scheme: str
     domain: str
-    approval: Literal["none", "another"]
+    approval: ApprovalRule
     """`another`: somebody else than who asks for a deployment must approve it."""
 
 

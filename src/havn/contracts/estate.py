@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from havn.contracts.deploy import Wire
+from havn.contracts.deploy import ApprovalRule, EnvironmentType, Wire
 
 Role = Literal["look", "deploy", "approve", "administer"]
 Scheme = Literal["http", "https"]
-Approval = Literal["none", "another"]
+ClusterStatus = Literal["bootstrapping", "ready", "failed"]
 
 
 class OrgRequest(Wire, frozen=True, forbid_unknown_fields=True):
@@ -47,13 +47,13 @@ class KeyRequest(Wire, frozen=True, forbid_unknown_fields=True):
 class EnvironmentRequest(Wire, frozen=True, forbid_unknown_fields=True):
     """Body of PUT environments/{environment}."""
 
-    type: Literal["test", "production"]
+    type: EnvironmentType
     domain: str
     """Under which everything of the environment is reached, with port when it is not the scheme's own."""
     scheme: Scheme = "https"
     platform_url: str = ""
     """Where the control plane reaches the platform, when not at {scheme}://platform.{domain}."""
-    approval: Approval = "none"
+    approval: ApprovalRule = "none"
     settings: dict[str, str] = msgspec.field(default_factory=dict)
     """Environment variables that every app there is told, beside those made of the members above."""
     app_values: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -71,11 +71,11 @@ class EnvironmentDetails(Wire, frozen=True):
     """An environment as it is stored, its key left out."""
 
     name: str
-    type: Literal["test", "production"]
+    type: EnvironmentType
     scheme: Scheme
     domain: str
     platform_url: str
-    approval: Approval
+    approval: ApprovalRule
     settings: dict[str, str]
     app_values: dict[str, Any]
     registry: str
@@ -125,7 +125,7 @@ class ClusterInfo(Wire, frozen=True):
     server: str
     namespace: str
     ingress: str
-    status: Literal["bootstrapping", "ready", "failed"]
+    status: ClusterStatus
     reason: str | None
     added: datetime
     added_by: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
+from havn.contracts.deploy import ApprovalRule, EnvironmentType
 from havn.deploy.publishing import Publisher
 from havn.kit.problem import Problem
 
@@ -15,13 +16,13 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """One environment, with its own platform and data."""
 
     name: str
-    type: Literal["test", "production"]
+    type: EnvironmentType
     scheme: str
     domain: str
     publisher: Publisher
     settings: Mapping[str, str]
     """What every app there is told, as environment variables."""
-    approval: Literal["none", "another"] = "none"
+    approval: ApprovalRule = "none"
     """`another`: somebody else than who asks for a deployment must approve it."""
 
     def address(self, org: str, app: str) -> str:

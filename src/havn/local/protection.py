@@ -18,8 +18,8 @@ import structlog
 from havn.appfolder.ids import AppId
 from havn.contracts.deploy import AuditEntry
 from havn.contracts.protection import Block, BlockRequest, ClosedApp, ClosingRequest
+from havn.deploy.author import Author
 from havn.deploy.protection import rules, subscriptions
-from havn.deploy.protection.port import Author
 from havn.deploy.protection.subscriptions import Manage
 from havn.gateway.ingress.shut import Blocked, Closed
 from havn.kit.background import cancel

@@ -19,11 +19,12 @@ import pytest
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.port import ClusterError
 from havn.contracts.estate import ClusterRequest, EnvironmentRequest
+from havn.deploy.author import Author
 from havn.deploy.authority import certificates
 from havn.deploy.environments import Environment, FixedEnvironments
 from havn.deploy.estate.clusters import Tools
 from havn.deploy.estate.environments import EstateEnvironments
-from havn.deploy.estate.model import Author, ClusterRow, EnvironmentRow, cluster_place, dns_records
+from havn.deploy.estate.model import ClusterRow, EnvironmentRow, cluster_place, dns_records
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.estate.tools import NoImages
 from havn.deploy.estate.wiring import Estate

@@ -18,7 +18,8 @@ from starlette.routing import Route
 from havn.clusters.kubernetes import shut
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.contracts.estate import EnvironmentRequest
-from havn.deploy.estate.model import Author, ClusterRow, cluster_place
+from havn.deploy.author import Author
+from havn.deploy.estate.model import ClusterRow, cluster_place
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.protection import rules
 from havn.deploy.sealing import FileIdentities, Sealer

@@ -6,9 +6,10 @@ import msgspec
 import pyrage
 import pytest
 
+from havn.deploy.author import Author
 from havn.deploy.sealing import Sealer, SealError
 from havn.deploy.secrets import rules
-from havn.deploy.secrets.store import Author, Scope, SecretStore
+from havn.deploy.secrets.store import Scope, SecretStore
 from havn.deploy.secrets.vault import Vault
 from havn.deploy.store import Target
 from havn.kit import db

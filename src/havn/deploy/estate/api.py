@@ -28,11 +28,11 @@ from havn.contracts.estate import (
     OrgInfo,
     OrgRequest,
 )
+from havn.deploy.author import Author
 from havn.deploy.endpoints import Endpoint, all_orgs, any_org, body, caller, in_body
 from havn.deploy.estate.clusters import EstateClusters
 from havn.deploy.estate.environments import believed, check_key
 from havn.deploy.estate.model import (
-    Author,
     ClusterRow,
     EnvironmentRow,
     cluster_place,

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from havn.contracts.estate import Approval, DnsRecord, Scheme
+from havn.contracts.deploy import ApprovalRule, EnvironmentType
+from havn.contracts.estate import ClusterStatus, DnsRecord, Scheme
 from havn.deploy.sealing import Sealed
-
-Status = Literal["bootstrapping", "ready", "failed"]
-
-
-class Author(msgspec.Struct, frozen=True):
-    """Who changes something, from where, and when: for the audit log."""
-
-    who: str
-    address: str
-    now: datetime
 
 
 class EnvironmentRow(msgspec.Struct, frozen=True, kw_only=True):
     """An environment."""
 
     name: str
-    type: Literal["test", "production"]
+    type: EnvironmentType
     scheme: Scheme
     domain: str
     platform_url: str
-    approval: Approval
+    approval: ApprovalRule
     settings: Mapping[str, str]
     app_values: Mapping[str, Any]
     registry: str
@@ -62,7 +53,7 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
     front: bool
     app_values: Mapping[str, Any]
     base_values: Mapping[str, Any]
-    status: Status
+    status: ClusterStatus
     reason: str | None
     version: int
     added: datetime

@@ -15,12 +15,12 @@ from havn.appfolder.ids import AppId
 from havn.clusters.kubernetes import shut
 from havn.clusters.port import ClusterError
 from havn.contracts.protection import Block, BlockRequest, ClosedApp, ClosingRequest
+from havn.deploy.author import Author
 from havn.deploy.environments import Environments
 from havn.deploy.estate.clusters import EstateClusters
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow, host
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.protection import rules, subscriptions
-from havn.deploy.protection.port import Author
 from havn.deploy.protection.store import END_BLOCK, END_MAINTENANCE, TELL, ProtectionStore
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
-from havn.contracts.estate import OrgInfo, OrgKey
+from havn.contracts.estate import ClusterStatus, OrgInfo, OrgKey
+from havn.deploy.author import Author
 from havn.deploy.estate.model import (
-    Author,
     ClusterRow,
     EnvironmentRow,
-    Status,
     cluster_place,
     environment_place,
     job_key,
@@ -229,7 +228,7 @@ class EstateStore:
         org: str,
         environment: str,
         version: int,
-        status: Status,
+        status: ClusterStatus,
         *,
         reason: str | None = None,
         front: bool = False,

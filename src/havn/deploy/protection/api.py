@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from havn.appfolder.ids import AppId
 from havn.contracts.protection import Block, BlockRequest, ClosedApp, ClosingRequest
+from havn.deploy.author import Author
 from havn.deploy.endpoints import Endpoint, all_orgs, any_org, body, caller
-from havn.deploy.protection.port import Author, Ingresses
+from havn.deploy.protection.port import Ingresses
 from havn.kit.clock import Clock
 from havn.kit.web import json_response
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Protocol
-
-import msgspec
 
 from havn.appfolder.ids import AppId
 from havn.contracts.protection import Block, BlockRequest, ClosedApp, ClosingRequest
-
-
-class Author(msgspec.Struct, frozen=True):
-    """Who shuts or opens something, from where, and when: for the audit log."""
-
-    who: str
-    address: str
-    now: datetime
+from havn.deploy.author import Author
 
 
 class Ingresses(Protocol):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from havn.appfolder.ids import AppId
 from havn.contracts.protection import Block, BlockRequest, ClosedApp, ClosingRequest
-from havn.deploy.protection.port import Author
+from havn.deploy.author import Author
 from havn.kit.problem import Problem
 
 MAX_BLOCKS = 1000

@@ -14,7 +14,7 @@ import msgspec
 from havn.appfolder.ids import AppId
 from havn.contracts.deploy import AuditEntry
 from havn.contracts.protection import Block, ClosedApp
-from havn.deploy.protection.port import Author
+from havn.deploy.author import Author
 from havn.deploy.protection.rules import MAX_BLOCKS, too_many
 from havn.deploy.store import add_audit
 from havn.kit.db import Connection, Database, ForeignKeyViolation

@@ -12,10 +12,11 @@ from havn.appfolder.ids import ORG, AppId
 from havn.contracts.deploy import Deployment
 from havn.contracts.secrets import RekeyAnswer, RekeyRequest, SecretChange, SecretInfo, SecretRequest
 from havn.deploy.access import Operator
+from havn.deploy.author import Author
 from havn.deploy.endpoints import Endpoint, all_orgs, body, caller
 from havn.deploy.environments import Environments
 from havn.deploy.sealing import Identities, SealError
-from havn.deploy.secrets.store import Author, Scope, Version
+from havn.deploy.secrets.store import Scope, Version
 from havn.deploy.secrets.vault import Vault
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from havn.deploy.author import Author
 from havn.deploy.sealing import Sealed
 from havn.kit.db import Connection, Database, Record
 
@@ -51,14 +52,6 @@ class Value(msgspec.Struct, frozen=True):
 
     size: int
     seal: Callable[[int], Sealed]
-
-
-class Author(msgspec.Struct, frozen=True):
-    """Who changes a secret, when and from where: for the audit log."""
-
-    who: str
-    address: str
-    now: datetime
 
 
 class SecretStore:

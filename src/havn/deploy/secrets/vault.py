@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from havn.deploy.author import Author
 from havn.deploy.sealing import Sealer, SealError
 from havn.deploy.secrets import rules
-from havn.deploy.secrets.store import Author, InForce, Scope, SecretStore, Value, Version
+from havn.deploy.secrets.store import InForce, Scope, SecretStore, Value, Version
 from havn.deploy.store import Target
 from havn.kit.problem import Problem
 
