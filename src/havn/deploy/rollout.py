@@ -14,8 +14,7 @@ import msgspec
 
 from havn.appfolder import AppFolder, AppFolderError
 from havn.appfolder.chart import chart_values
-from havn.clusters.port import Cluster, ClusterError, Clusters, Progress, Scaling, UnknownApp, Workload, silent
-from havn.contracts import deploy as contract
+from havn.clusters.port import Cluster, ClusterError, Clusters, Progress, UnknownApp, Workload, silent
 from havn.contracts.deploy import Deployment
 from havn.deploy.environments import Environments, Keyring
 from havn.deploy.folders import Folders
@@ -182,7 +181,7 @@ class Rollout:
         cluster = await self._cluster(target)
         scaling = before.scaling if before is not None else None
         wanted = await self._workload(target, release, deployment.replicas, key, secrets)
-        await cluster.apply(msgspec.structs.replace(wanted, base=deployment.base, scaling=_scaling(scaling)), tell)
+        await cluster.apply(msgspec.structs.replace(wanted, base=deployment.base, scaling=scaling), tell)
         self._reached(deployment.id, "applied")
         status = await cluster.status(target.app)
         if not status.settled:
@@ -288,7 +287,7 @@ class Rollout:
         secrets = await _opened(self._secrets.in_force(target))
         await (await self._publisher(target)).lend(target.org, target.app, secrets.outbound)
         wanted = await self._workload(target, desired.release, desired.replicas, key, secrets)
-        workload = msgspec.structs.replace(wanted, base=desired.base, scaling=_scaling(desired.scaling))
+        workload = msgspec.structs.replace(wanted, base=desired.base, scaling=desired.scaling)
         await (await self._cluster(target)).apply(workload, tell)
 
     async def _succeed(self, deployment: Deployment, release: Release | None, tell: Story) -> None:
@@ -323,10 +322,6 @@ class Rollout:
 
     async def _folder(self, target: Target, release: str) -> AppFolder:
         return await self._folders.read(target.org, target.app, release)
-
-
-def _scaling(wanted: contract.Scaling | None) -> Scaling | None:
-    return None if wanted is None else Scaling(**msgspec.structs.asdict(wanted))
 
 
 async def _opened(secrets: Awaitable[Delivered]) -> Delivered:
