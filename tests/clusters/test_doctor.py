@@ -238,6 +238,14 @@ async def test_traefik_that_is_missing_hidden_elsewhere_or_set_otherwise(cluster
     assert (told["traefik"][0].result, "traefik settings" in told) == ("fail", False)
 
 
+async def test_credentials_that_have_ended_are_told_with_what_to_do(cluster):
+    server, kube = cluster
+    server.answers["/version"] = 401
+    result, message = only((await found(kube))["version"])
+    assert result == "fail"
+    assert "wrong or have ended, so give it new ones with `havn cluster add`." in message
+
+
 async def test_metrics_that_do_not_answer(cluster):
     server, kube = cluster
     server.answers["/apis/metrics.k8s.io/v1beta1"] = 503

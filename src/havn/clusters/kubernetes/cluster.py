@@ -109,6 +109,8 @@ class KubernetesCluster:
         """See `Cluster.apply`."""
         app = workload.app
         async with self._locks[app]:
+            # First in our own words, which Helm has not, whether we are let in.
+            await self._find(app)
             await self._helm.unlock(app)
             before = await self._find(app)
             image = await self._images.image(self.site.org, app, workload.release, workload.base)

@@ -167,7 +167,12 @@ class Kube:
             status = error.response.status_code if error.response is not None else 0
             if status == 404:
                 raise Absent(str(error)) from None
-            if status in (401, 403):
+            if status == 401:
+                raise ClusterError(
+                    "The cluster does not let us in: its credentials are wrong or have ended, so give it new ones with "
+                    "`havn cluster add`."
+                ) from None
+            if status == 403:
                 raise ClusterError(f"The cluster does not let us do that: {_ended(error)}") from None
             if status >= 500:
                 raise ClusterError(f"The cluster's API server answered with status {status}.") from None
