@@ -266,8 +266,9 @@ def test_a_deployment_that_is_cut_off_by_kill_9_is_finished_by_the_next_up(insta
         if "published" in line:
             break
     installation.end(signal.SIGKILL)
-    asking.stderr.read()
-    assert asking.wait() == 1
+    # It would go on asking for a minute.
+    asking.kill()
+    asking.wait()
     asking.stderr.close()
     said = installation.up("--no-examples")
     [app] = said["apps"]
