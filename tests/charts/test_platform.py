@@ -47,6 +47,7 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "defaults.resources.requests": ({"cpu": "123m", "memory": "77Mi"}, {}),
     "defaults.resources.limits": ({"memory": "999Mi"}, {}),
     "defaults.environmentVariables": ({"HAVN_LOG_LEVEL": "DEBUG"}, {}),
+    "defaults.holdAnswers": (True, {}),
     "defaults.prefixes": (["more"], {"apis.authorization.prefixes": []}),
     "defaults.calls": (["storage"], {"apis.probe": {}}),
     "defaults.reaches": ([{"cidrs": CIDRS, "port": 6379}], {}),
@@ -219,6 +220,23 @@ def test_a_new_api_is_one_entry(render):
     assert "Host(`platform.tt02.example.no`) && PathPrefix(`/brand/`)" in routes
     arguments = of(objects, "Job", "tt02-migrations")["spec"]["template"]["spec"]["containers"][0]["args"]
     assert "brand" in arguments
+
+
+def test_answers_are_held_for_their_record_but_not_streams_and_large_files(render):
+    objects = render({"ingress.middlewares": ["own"]})
+    routes = {
+        route["match"]: [each["name"] for each in route["middlewares"]]
+        for route in of(objects, "IngressRoute")["spec"]["routes"]
+    }
+    # The one that takes fields away stands outside the one that holds.
+    held = ["tt02-record-fields", "tt02-hold", "own"]
+    wanted = {
+        "authentication": held, "register": held, "profile": held,
+        "authorization": ["own"], "storage": ["own"], "management": ["own"],
+    }  # fmt: skip
+    for api, middlewares in wanted.items():
+        assert routes[f"Host(`platform.tt02.example.no`) && PathPrefix(`/{api}/`)"] == middlewares
+    assert {"tt02-record-fields", "tt02-hold"} <= names(objects, "Middleware")
 
 
 def test_every_pod_runs_with_as_little_as_it_needs(render):
