@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import JsonOption, write_json, write_outcome, write_table
+from havn.cli.output import AnswerOption, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption, estate
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def asked(ask: Callable[[EstateClient], Awaitable[T]], state: Path | None) -> T:
 
 @app.command
 def grant(
-    subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None, json_: JsonOption = False
+    subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Give somebody a role. Deploy and approve include look; administer includes all.
 
@@ -48,10 +48,6 @@ def grant(
         look, deploy, approve or administer.
     org
         For which org; '*' for all.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     from havn.contracts.estate import GrantRequest
 
@@ -62,7 +58,7 @@ def grant(
 
 @app.command
 def revoke(
-    subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None, json_: JsonOption = False
+    subject: Subject, role: Role, /, *, org: OrgOption, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Take a role back; it holds from the next request on.
 
@@ -74,10 +70,6 @@ def revoke(
         look, deploy, approve or administer.
     org
         For which org; '*' for all.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     from havn.contracts.estate import GrantRequest
 
@@ -87,16 +79,8 @@ def revoke(
 
 
 @app.command(name="list")
-def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
-    """List who holds which role, for the orgs that you administer.
-
-    Parameters
-    ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
-    """
+def list_(*, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """List who holds which role, for the orgs that you administer."""
     found = asked(lambda client: client.grants(), state)
     if json_:
         write_json(found)

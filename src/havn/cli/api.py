@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from havn.cli import api_access
-from havn.cli.api_options import EVERY, Env, Json, Org, Reason, State, ask, moment, org_of, shown
-from havn.cli.output import Failure, say, write, write_json, write_outcome, write_table
-from havn.cli.platform import LOCAL, app_id
+from havn.cli.api_options import EVERY, Org, Reason, ask, moment, org_of, shown
+from havn.cli.output import AnswerOption, Failure, say, write, write_json, write_outcome, write_table
+from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
     from havn.clients.credentials import Credentials
@@ -26,9 +26,9 @@ def list_(
     org: Annotated[str, Parameter(help="Only this owner's.")] = EVERY,
     /,
     *,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """List Apis with their state, drafts too."""
     found = ask(lambda client, me: client.apis(me, None if org == EVERY else org), org=org, env=env, state=state)
@@ -47,9 +47,9 @@ def publish(
     file: Annotated[Path, Parameter(help="A file as deployment/api.yaml.")],
     /,
     *,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Make or change the Apis in a file, without a deployment of the app; `platform/API` for the platform's own."""
     from havn.contracts.management import api_id
@@ -77,9 +77,9 @@ def plan(
     /,
     *,
     close: Annotated[str | None, Parameter(help="Take the plan of this name away.")] = None,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Show an Api's plans with their limits in plain words; or take one away from those who do not have it."""
     org = _acting(org_of(api))
@@ -102,9 +102,9 @@ def remove(
     api: Annotated[str, Parameter(help="Id of the Api.")],
     /,
     *,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Take an Api away: removed when nobody ever asked for it, else retired."""
     gone = ask(lambda client, me: client.remove(api, me), org=_acting(org_of(api)), env=env, state=state)
@@ -120,9 +120,9 @@ def deprecate(
     since: Annotated[str | None, Parameter(help="From when (default: now).")] = None,
     sunset: Annotated[str | None, Parameter(help="When it stops answering.")] = None,
     successor: Annotated[str | None, Parameter(help="The Api that takes over: its id or version.")] = None,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Say that a version should no longer be taken into use, and list who still uses it."""
     from havn.contracts.management import Deprecation
@@ -142,9 +142,9 @@ def users(
     api: Annotated[str, Parameter(help="Id of the Api.")],
     /,
     *,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Show who uses an Api, the last first: the list to call before an old version ends."""
     found = ask(lambda client, me: client.consumers(api, me), org=_acting(org_of(api)), env=env, state=state)
@@ -171,9 +171,9 @@ def requests(
     *,
     all_: Annotated[bool, Parameter(name="--all", negative="", help="Answered ones too.")] = False,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """List who asks for access and waits for an answer."""
     wanted = None if all_ else "pending"
@@ -196,9 +196,9 @@ def approve(
     *,
     expires: Annotated[str | None, Parameter(help="When access ends (default: as the plan says).")] = None,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Give access to who has asked for it."""
     _change(subscription, "approve", "", org, env, state, json_, expires=expires)
@@ -211,9 +211,9 @@ def reject(
     *,
     reason: Reason,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Turn a request down."""
     _change(subscription, "reject", reason, org, env, state, json_)
@@ -226,9 +226,9 @@ def suspend(
     *,
     reason: Reason,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Stop somebody's access for a while."""
     _change(subscription, "suspend", reason, org, env, state, json_)
@@ -236,7 +236,13 @@ def suspend(
 
 @app.command
 def resume(
-    subscription: str, /, *, org: Org = EVERY, env: Env = LOCAL, state: State = None, json_: Json = False
+    subscription: str,
+    /,
+    *,
+    org: Org = EVERY,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Let somebody who was stopped in again."""
     _change(subscription, "resume", "", org, env, state, json_)
@@ -249,16 +255,18 @@ def revoke(
     *,
     reason: Reason,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """End somebody's access for good."""
     _change(subscription, "revoke", reason, org, env, state, json_)
 
 
 @app.command
-def history(*, org: Org = EVERY, env: Env = LOCAL, state: State = None, json_: Json = False) -> None:
+def history(
+    *, org: Org = EVERY, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
+) -> None:
     """Show the newest changes to Apis, plans, subscriptions and keys: who, when, from where."""
     found = ask(lambda client, me: client.history(me, None if org == EVERY else org), org=org, env=env, state=state)
     if json_:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from havn.cli.api_options import EVERY, Env, Json, Org, State, ask, moment, shown
-from havn.cli.output import Failure, say, write, write_json, write_table
-from havn.cli.platform import LOCAL
+from havn.cli.api_options import EVERY, Org, ask, moment, shown
+from havn.cli.output import AnswerOption, Failure, say, write, write_json, write_table
+from havn.cli.platform import LOCAL, EnvOption, StateOption
 
 Subscription = Annotated[str, Parameter(help="Id of the subscription.")]
 
@@ -24,9 +24,9 @@ def catalogue(
     /,
     *,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Search the catalogue, as everybody may."""
     found = ask(lambda client, me: client.catalogue(me, words), org=org, env=env, state=state)
@@ -57,9 +57,9 @@ def subscribe(
     contact: Annotated[str, Parameter(help="How those who run the system are reached.")] = "",
     purpose: Annotated[str, Parameter(help="What it will be used for.")] = "",
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Ask for a plan on behalf of an organisation; the application is made when it is new."""
     from havn.clients.credentials import Credentials
@@ -94,9 +94,9 @@ def keys(
     revoke: Annotated[str | None, Parameter(help="End the key with this prefix.")] = None,
     expires: Annotated[str | None, Parameter(help="When the new key ends.")] = None,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """List a subscription's keys; or make, rotate or revoke one."""
     from havn.contracts.management import KeyRequest
@@ -141,9 +141,9 @@ def usage(
     *,
     days: Annotated[int, Parameter(help="How many days back.")] = 30,
     org: Org = EVERY,
-    env: Env = LOCAL,
-    state: State = None,
-    json_: Json = False,
+    env: EnvOption = LOCAL,
+    state: StateOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Show where a subscription's quotas stand, and its requests by day, Norwegian time."""
     found = ask(lambda client, me: client.usage(subscription, me, days), org=org, env=env, state=state)

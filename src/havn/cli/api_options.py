@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Env = Annotated[str, Parameter(name=["--env", "-e"], help="The environment.")]
-State = Annotated[Path | None, Parameter(name="--state", help="State folder (default: HAVN_STATE, else .havn here).")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Write the answer as JSON.")]
 Org = Annotated[str, Parameter(name="--org", help="For which org you act; all of them when you may.")]
 Reason = Annotated[str, Parameter(name=["--reason", "-m"], help="Why: the consumer reads it.")]
 

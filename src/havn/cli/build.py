@@ -46,8 +46,6 @@ def build(
         File with the org's private signing key in PEM form (default: the key kept in the state folder).
     commit
         Commit to record (default: the one that last changed the folder, when it is in git and unchanged).
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the release's digest and the rest as JSON.
     """

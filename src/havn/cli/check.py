@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from havn.cli.output import Failure, JsonOption, say, write, write_json
+from havn.cli.output import AnswerOption, Failure, say, write, write_json
 from havn.cli.platform import AsOption, app_id
 
 if TYPE_CHECKING:
     from havn.appfolder import Finding
 
 
-def check(path: Path = Path(), /, *, as_: AsOption = None, json_: JsonOption = False) -> None:
+def check(path: Path = Path(), /, *, as_: AsOption = None, json_: AnswerOption = False) -> None:
     """Read a whole app folder and report every problem; exit code 1 when there is an error.
 
     Parameters
@@ -23,8 +23,6 @@ def check(path: Path = Path(), /, *, as_: AsOption = None, json_: JsonOption = F
         The folder that holds App/, or App/ itself.
     as_
         ORG/APP, for a template with [ORG]/[APP] in it.
-    json_
-        Write the findings as JSON.
     """
     findings = run_check(path, as_)
     errors = sum(finding.severity == "error" for finding in findings)

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from havn.cli.access import OrgOption, Role, asked
-from havn.cli.output import JsonOption, say, write, write_json, write_outcome, write_table
+from havn.cli.output import AnswerOption, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption
 
 app = App(name="ci-token", help="Make tokens for machines, such as a CI.")
@@ -22,7 +22,7 @@ def create(
     role: Annotated[list[Role] | None, Parameter(name="--role", negative="")] = None,
     days: int = 90,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Make a token and print it, this once. Give it to the machine as HAVN_TOKEN, beside HAVN_CONSOLE.
 
@@ -36,10 +36,6 @@ def create(
         What it may do; may be given several times (default: deploy).
     days
         After how many days it ends, at most 400.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
     """
     from havn.contracts.estate import CiTokenRequest
 
@@ -53,16 +49,8 @@ def create(
 
 
 @app.command(name="list")
-def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
-    """List the tokens, with what they may do; never the tokens themselves.
-
-    Parameters
-    ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
-    """
+def list_(*, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """List the tokens, with what they may do; never the tokens themselves."""
     found = asked(lambda client: client.tokens(), state)
     if json_:
         write_json(found)
@@ -82,7 +70,7 @@ def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
 
 @app.command
 def revoke(
-    id_: Annotated[str, Parameter(name="ID")], /, *, state: StateOption = None, json_: JsonOption = False
+    id_: Annotated[str, Parameter(name="ID")], /, *, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """End a token at once.
 
@@ -90,10 +78,6 @@ def revoke(
     ----------
     id_
         Its id, as `havn ci-token list` shows it.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     asked(lambda client: client.end_token(id_), state)
     write_outcome(f"Token {id_} no longer works.", json_, id=id_, revoked=True)

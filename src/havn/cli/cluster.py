@@ -15,8 +15,19 @@ from cyclopts import App, Parameter
 import havn
 from havn.cli.access import asked
 from havn.cli.environment import read_values
-from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_outcome, write_table
-from havn.cli.platform import StateOption, estate
+from havn.cli.output import (
+    AnswerOption,
+    Failure,
+    JsonOption,
+    YesOption,
+    confirm,
+    say,
+    write,
+    write_json,
+    write_outcome,
+    write_table,
+)
+from havn.cli.platform import EnvOption, StateOption, estate
 
 if TYPE_CHECKING:
     from havn.contracts.estate import ClusterInfo, Finding
@@ -24,7 +35,6 @@ if TYPE_CHECKING:
 
 app = App(name="cluster", help="Add, examine and remove Kubernetes clusters; make them on this machine.")
 
-ClusterEnv = Annotated[str, Parameter(name=["--env", "-e"])]
 Flag = Annotated[bool, Parameter(negative="")]
 _SET_UP_WITHIN = 300.0
 
@@ -93,7 +103,7 @@ def add(
     org: str,
     /,
     *,
-    env: ClusterEnv,
+    env: EnvOption,
     kubeconfig: Path | None = None,
     context: str | None = None,
     server: str | None = None,
@@ -104,7 +114,7 @@ def add(
     values: Path | None = None,
     base_values: Path | None = None,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Add an org's cluster in an environment, or give it new credentials: tried, kept encrypted, and set up.
 
@@ -112,8 +122,6 @@ def add(
     ----------
     org
         The org's code.
-    env
-        The environment.
     kubeconfig
         File with address and credentials. Its files are read in; programs that it names are not run.
     context
@@ -132,10 +140,6 @@ def add(
         YAML file with values of charts/app for this cluster.
     base_values
         YAML file with values of charts/cluster for this cluster.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     from havn.clusters.kubernetes.credentials import Credentials, read_kubeconfig
     from havn.clusters.port import ClusterError
@@ -195,7 +199,7 @@ def remove(
     force: Flag = False,
     yes: YesOption = False,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Take Havn's parts out of an org's cluster and forget it; without --env, take a local cluster away.
 
@@ -207,12 +211,6 @@ def remove(
         The environment.
     force
         Also while apps are deployed there, which are left as they are, or when it cannot be reached.
-    yes
-        Do not ask.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     if env is None:
         _remove_local(what)
@@ -231,19 +229,13 @@ def remove(
 
 
 @app.command
-def doctor(org: str, /, *, env: ClusterEnv, state: StateOption = None, json_: JsonOption = False) -> None:
+def doctor(org: str, /, *, env: EnvOption, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Find out whether a cluster has what is relied on; exit code 1 when something has to be done.
 
     Parameters
     ----------
     org
         The org's code.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the findings as JSON.
     """
     findings = asyncio.run(_examined(org, env, state, json_))
     if json_:
@@ -254,7 +246,7 @@ def doctor(org: str, /, *, env: ClusterEnv, state: StateOption = None, json_: Js
 
 @app.command(name="rotate-ca")
 def rotate_ca(
-    org: str, /, *, env: ClusterEnv, yes: YesOption = False, state: StateOption = None, json_: JsonOption = False
+    org: str, /, *, env: EnvOption, yes: YesOption = False, state: StateOption = None, json_: JsonOption = False
 ) -> None:
     """Change the authority that signs certificates inside a cluster; about twenty minutes, and no request fails.
 
@@ -262,12 +254,6 @@ def rotate_ca(
     ----------
     org
         The service owner.
-    env
-        The environment.
-    yes
-        Do not ask.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the authorities as JSON.
     """
@@ -288,8 +274,6 @@ def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
 
     Parameters
     ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write them as JSON: `clusters` and `local`, each null when it cannot be asked.
     """

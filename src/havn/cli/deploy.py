@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import Parameter
 
 from havn.cli.build import make_release
-from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json
+from havn.cli.output import AnswerOption, Failure, YesOption, confirm, say, write, write_json
 from havn.cli.platform import LOCAL, AsOption, EnvOption, StateOption, app_id, control_plane
 
 if TYPE_CHECKING:
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
     from havn.contracts.deploy import Deployment
     from havn.contracts.promotion import Approval
 
-MapOption = Annotated[Sequence[str], Parameter(name="--map", negative="")]
-StrandOption = Annotated[bool, Parameter(name="--strand", negative="")]
+MapOption = Annotated[
+    Sequence[str],
+    Parameter(
+        name="--map",
+        negative="",
+        help="OLDTASK=NEWTASK: open instances in a task that the release has no more go to another; may be repeated.",
+    ),
+]
+StrandOption = Annotated[
+    bool,
+    Parameter(name="--strand", negative="", help="Leave open instances that the release has no place for as they are."),
+]
 Ask: TypeAlias = "Callable[[DeployClient], Awaitable[Deployment | Approval | None]]"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -39,7 +49,7 @@ def deploy(
     strand: StrandOption = False,
     as_: AsOption = None,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Put a release into an environment, and follow it until it is ready or what was there before is back.
 
@@ -47,24 +57,14 @@ def deploy(
     ----------
     what
         ORG/APP, or an app folder, which is built first.
-    env
-        The environment.
     release
         Digest of the release; without it and without --path, the newest release of ORG/APP in the registry.
     path
         App folder to build for ORG/APP.
     replicas
         How many processes (default: as many as before, else one).
-    map_
-        OLDTASK=NEWTASK: open instances in a task that the release has no more go to another; may be repeated.
-    strand
-        Leave open instances that the release has no place for as they are.
     as_
         ORG/APP, when WHAT is a folder with a template in it.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     mapping = mapped(map_)
     org, app, digest = chosen_release(what, release, path, as_, state)
@@ -93,7 +93,7 @@ def scale(
     down_seconds: Annotated[int, Parameter(name="--down-seconds")] = 300,
     env: EnvOption = LOCAL,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Change the number of an app's replicas, or the bounds between which it follows the load.
 
@@ -115,12 +115,6 @@ def scale(
         How long the load must have been higher before replicas are added.
     down_seconds
         How long it must have been lower before some are taken away.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     from havn.contracts.deploy import Scaling
 
@@ -142,7 +136,7 @@ def rollback(
     map_: MapOption = (),
     strand: StrandOption = False,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Put an earlier release back with its policy, outbound rules and metadata, as a new revision.
 
@@ -150,36 +144,20 @@ def rollback(
     ----------
     what
         ORG/APP.
-    env
-        The environment.
     to
         The revision whose release is wanted (default: the last one with another release).
-    map_
-        OLDTASK=NEWTASK: open instances in a task that the earlier release does not have go to another; may be repeated.
-    strand
-        Leave open instances that the earlier release has no place for as they are.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     id_, mapping = app_id(what), mapped(map_)
     carry_out(lambda client: client.rollback(env, id_.org, id_.app, to, mapping=mapping, strand=strand), state, json_)
 
 
-def heal(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def heal(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Put everything of an app back as it should be, when `havn status` tells that somebody has changed it by hand.
 
     Parameters
     ----------
     what
         ORG/APP.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     id_ = app_id(what)
     carry_out(lambda client: client.heal(env, id_.org, id_.app), state, json_)
@@ -192,7 +170,7 @@ def undeploy(
     env: EnvOption = LOCAL,
     yes: YesOption = False,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Stop an app and take it away, after showing what that means. Its instances and their data are kept.
 
@@ -200,14 +178,6 @@ def undeploy(
     ----------
     what
         ORG/APP.
-    env
-        The environment.
-    yes
-        Do not ask.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     id_ = app_id(what)
 

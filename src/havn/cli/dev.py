@@ -34,8 +34,6 @@ def dev(
         ORG/APP, for a template with [ORG]/[APP] in it.
     port
         Port of the platform, when one has to be started.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write each event as a JSON object.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from havn.cli.deploy import chosen_release
-from havn.cli.output import JsonOption, write, write_json
+from havn.cli.output import AnswerOption, write, write_json
 from havn.cli.platform import LOCAL, AsOption, EnvOption, StateOption, control_plane
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def diff(
     what: str,
     /,
     *,
-    env: EnvOption = LOCAL,
+    env: Annotated[EnvOption, Parameter(help="The environment to compare with.")] = LOCAL,
     release: Annotated[str | None, Parameter(name=["--release", "-r"])] = None,
     path: Annotated[Path | None, Parameter(name="--path")] = None,
     text: Annotated[bool, Parameter(name="--text", negative="")] = False,
     as_: AsOption = None,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Show what a deploy would change: files, settings, values, policy, outbound rules, metadata, texts and process.
 
@@ -40,8 +40,6 @@ def diff(
     ----------
     what
         ORG/APP, or an app folder, which is built first.
-    env
-        The environment to compare with.
     release
         Digest of the release; without it and without --path, the newest release of ORG/APP in the registry.
     path
@@ -50,10 +48,6 @@ def diff(
         Show the changed lines of text files.
     as_
         ORG/APP, when WHAT is a folder with a template in it.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
     """
     org, app, digest = chosen_release(what, release, path, as_, state)
 

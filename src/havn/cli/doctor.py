@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from havn.cli.output import JsonOption, write, write_json
+from havn.cli.output import AnswerOption, write, write_json
 from havn.cli.platform import StateOption, state_folder
 
 _ROOM = 300 * 1024 * 1024
@@ -26,17 +26,13 @@ class Check(msgspec.Struct, frozen=True):
     next: str = ""
 
 
-def doctor(*, state: StateOption = None, port: int = 8000, json_: JsonOption = False) -> None:
+def doctor(*, state: StateOption = None, port: int = 8000, json_: AnswerOption = False) -> None:
     """Look at everything the platform needs of this machine; exit code 1 when something is missing.
 
     Parameters
     ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     port
         The port that the platform would listen on.
-    json_
-        Write the findings as JSON.
     """
     folder = state_folder(state)
     checks = [_python(), _system(), _postgres(), _names(), _port(folder, port), _room(folder), _folder(folder)]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, say, write, write_json, write_table
+from havn.cli.output import AnswerOption, Failure, JsonOption, say, write, write_json, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id, state_folder
 
 if TYPE_CHECKING:
@@ -49,14 +49,10 @@ def explain(
         App folder, to ask the rules in it instead.
     method
         The HTTP method.
-    env
-        The environment.
     type_
         The environment's kind, which decides the mode when the rules name none.
     resolve
         Also look the host up and check every address.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the explanation as JSON.
     """
@@ -87,8 +83,6 @@ def suggest(what: str, /, *, state: StateOption = None, json_: JsonOption = Fals
     ----------
     what
         ORG/APP.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the rules as JSON.
     """
@@ -115,7 +109,7 @@ def log_(
     denied: Flag = False,
     lines: Annotated[int, Parameter(name=["--lines", "-n"])] = 50,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Show the newest decisions of the proxy.
 
@@ -127,10 +121,6 @@ def log_(
         Only what was not let through, or would not be in the mode enforce.
     lines
         How many.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
     id_ = app_id(what) if what is not None else None
     found = [
@@ -155,7 +145,7 @@ def log_(
 
 @app.command
 def secret(
-    what: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    what: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Store a secret that the proxy adds to an app's calls; its value is read from standard input.
 
@@ -167,12 +157,6 @@ def secret(
         ORG/APP.
     name
         The secret's name, as `secret:` in deployment/egress.yaml has it.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     from havn.cli.secret import set_
     from havn.deploy.secrets.rules import OUTBOUND

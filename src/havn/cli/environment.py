@@ -9,7 +9,17 @@ import yaml
 from cyclopts import App, Parameter
 
 from havn.cli.access import asked
-from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_outcome, write_table
+from havn.cli.output import (
+    AnswerOption,
+    Failure,
+    YesOption,
+    confirm,
+    say,
+    write,
+    write_json,
+    write_outcome,
+    write_table,
+)
 from havn.cli.platform import StateOption
 
 app = App(name="environment", help="Add and change environments.")
@@ -30,7 +40,7 @@ def add(
     registry: str = "",
     key: Path | None = None,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Add an environment, or give one that is there other facts.
 
@@ -56,10 +66,6 @@ def add(
         How the nodes of its clusters call the registry (default: as the control plane does).
     key
         File with the private key (JWK) of the platform's component deploy; without it, the one there is stays.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
     """
     from havn.contracts.estate import EnvironmentRequest
 
@@ -85,19 +91,13 @@ def add(
 
 
 @app.command
-def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None, json_: JsonOption = False) -> None:
+def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Forget an environment that has no clusters. Its platform and data are not touched.
 
     Parameters
     ----------
     name
         Its name.
-    yes
-        Do not ask.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     if not yes and not confirm(f"Forget the environment {name}, with its key?"):
         say("Nothing was changed.")
@@ -107,16 +107,8 @@ def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None, j
 
 
 @app.command(name="list")
-def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
-    """List the environments.
-
-    Parameters
-    ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
-    """
+def list_(*, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """List the environments."""
     found = asked(lambda client: client.environments(), state)
     if json_:
         write_json(found)

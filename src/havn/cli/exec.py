@@ -31,10 +31,6 @@ def exec_(
         ORG/APP.
     command
         After --: the program and its arguments.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write each piece of what it writes, and how it ended, as a JSON object; bytes in base64.
     """

@@ -88,8 +88,6 @@ def build(
         For `platform`: the folder of our charts (default: HAVN_CHARTS, else charts/ of this checkout).
     out
         Folder of OCI image layouts to keep it in (default: images/ in the state folder).
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write digest and sizes as JSON.
     """

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from havn.cli import console
-from havn.cli.output import Failure, JsonOption, say, write, write_json, write_outcome, write_table
+from havn.cli.output import AnswerOption, Failure, JsonOption, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption, estate, reach
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ def login(address: str | None = None, /, *, state: StateOption = None, json_: Js
     ----------
     address
         The control plane (default: HAVN_CONSOLE, else the one that runs here).
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write who you are as JSON; the code stays on standard error.
     """
@@ -41,15 +39,13 @@ def login(address: str | None = None, /, *, state: StateOption = None, json_: Js
         write(f"Signed in to {where} as {session.name} ({session.subject}).")
 
 
-def logout(address: str | None = None, /, *, json_: JsonOption = False) -> None:
+def logout(address: str | None = None, /, *, json_: AnswerOption = False) -> None:
     """Sign out, there and here.
 
     Parameters
     ----------
     address
         The control plane (default: HAVN_CONSOLE, else the only one you are signed in to).
-    json_
-        Write the outcome as JSON.
     """
     known = console.logins()
     named = address or os.environ.get(console.CONSOLE)
@@ -67,16 +63,8 @@ def logout(address: str | None = None, /, *, json_: JsonOption = False) -> None:
     write_outcome(f"Signed out of {where}.", json_, console=where)
 
 
-def whoami(*, state: StateOption = None, json_: JsonOption = False) -> None:
-    """Show who you are to the control plane, and what you may do.
-
-    Parameters
-    ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
-    """
+def whoami(*, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """Show who you are to the control plane, and what you may do."""
 
     async def ask() -> WhoAmI:
         async with estate(state) as client:

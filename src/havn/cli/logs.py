@@ -35,10 +35,6 @@ def logs(
         Go on with what comes, until Ctrl-C.
     lines
         How many lines to begin with.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write each line as a JSON object.
     """

@@ -7,14 +7,14 @@ from pathlib import Path
 from cyclopts import App
 
 from havn.cli.access import asked
-from havn.cli.output import Failure, JsonOption, write_json, write_outcome, write_table
+from havn.cli.output import AnswerOption, Failure, write_json, write_outcome, write_table
 from havn.cli.platform import StateOption
 
 app = App(name="org", help="Add orgs, and the keys their releases are signed with.")
 
 
 @app.command
-def add(org: str, /, *, name: str | None = None, state: StateOption = None, json_: JsonOption = False) -> None:
+def add(org: str, /, *, name: str | None = None, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Add an org, or change its name.
 
     Parameters
@@ -23,10 +23,6 @@ def add(org: str, /, *, name: str | None = None, state: StateOption = None, json
         Its code.
     name
         What people call it (default: its code).
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     asked(lambda client: client.put_org(org, name or org), state)
     told = f"{org} is known. Trust a key for its releases with `havn org trust {org} KEY.pem`."
@@ -34,7 +30,7 @@ def add(org: str, /, *, name: str | None = None, state: StateOption = None, json
 
 
 @app.command
-def trust(org: str, key: Path, /, *, state: StateOption = None, json_: JsonOption = False) -> None:
+def trust(org: str, key: Path, /, *, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Trust releases of the org that are signed with this key.
 
     Parameters
@@ -43,10 +39,6 @@ def trust(org: str, key: Path, /, *, state: StateOption = None, json_: JsonOptio
         Its code.
     key
         File with the public key: P-256, PEM.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     try:
         text = key.read_text()
@@ -59,7 +51,7 @@ def trust(org: str, key: Path, /, *, state: StateOption = None, json_: JsonOptio
 
 
 @app.command
-def distrust(org: str, fingerprint: str, /, *, state: StateOption = None, json_: JsonOption = False) -> None:
+def distrust(org: str, fingerprint: str, /, *, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Trust a key no longer; what is deployed goes on.
 
     Parameters
@@ -68,10 +60,6 @@ def distrust(org: str, fingerprint: str, /, *, state: StateOption = None, json_:
         Its code.
     fingerprint
         The key's, as `havn org list --json` shows it.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     asked(lambda client: client.remove_key(org, fingerprint), state)
     told = f"New deployments of {org} no longer take what that key signed."
@@ -79,16 +67,8 @@ def distrust(org: str, fingerprint: str, /, *, state: StateOption = None, json_:
 
 
 @app.command(name="list")
-def list_(*, state: StateOption = None, json_: JsonOption = False) -> None:
-    """List the orgs that you may see.
-
-    Parameters
-    ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
-    """
+def list_(*, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """List the orgs that you may see."""
     found = asked(lambda client: client.orgs(), state)
     if json_:
         write_json(found)

@@ -15,7 +15,9 @@ import msgspec
 from cyclopts import Parameter
 
 JsonOption = Annotated[bool, Parameter(name="--json", negative="")]
-YesOption = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
+"""Of a command that says itself what it writes."""
+AnswerOption = Annotated[JsonOption, Parameter(help="Write the answer as JSON.")]
+YesOption = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")]
 
 
 class Failure(Exception):

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from havn.clients.deploy import DeployClient
     from havn.clients.estate import EstateClient
 
-StateOption = Annotated[Path | None, Parameter(name="--state")]
-EnvOption = Annotated[str, Parameter(name=["--env", "-e"])]
+StateOption = Annotated[
+    Path | None, Parameter(name="--state", help="State folder (default: HAVN_STATE, else .havn here).")
+]
+HomeOption = Annotated[
+    StateOption, Parameter(help="Folder that everything is kept in (default: HAVN_STATE, else .havn here).")
+]
+EnvOption = Annotated[str, Parameter(name=["--env", "-e"], help="The environment.")]
 AsOption = Annotated[str | None, Parameter(name="--as")]
 
 LOCAL = "local"
@@ -27,6 +32,7 @@ __all__ = [
     "LOCAL",
     "AsOption",
     "EnvOption",
+    "HomeOption",
     "StateOption",
     "app_id",
     "control_plane",

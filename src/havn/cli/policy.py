@@ -20,6 +20,8 @@ from rich.table import Table
 
 from havn.cli import policy_sources as sources
 from havn.cli import policy_tables as tables
+from havn.cli.output import AnswerOption, JsonOption
+from havn.cli.platform import AsOption
 from havn.clients.credentials import Credentials
 from havn.engines import xacml
 from havn.engines.app_policy import cases
@@ -29,9 +31,8 @@ from havn.kit.problem import Problem
 
 app = App(name="policy", help="Test, lint, compare, replay and show app policies.")
 
-AsOption = Annotated[str | None, Parameter(name="--as")]
+PolicyAsOption = Annotated[AsOption, Parameter(help="ORG/APP, for a policy with placeholders.")]
 Flag = Annotated[bool, Parameter(negative="")]
-JsonOption = Annotated[bool, Parameter(name="--json", negative="")]
 
 
 @app.command(name="test")
@@ -39,7 +40,7 @@ def run_cases(
     path: Path = Path(),
     *,
     cases_: Annotated[Path | None, Parameter(name="--cases")] = None,
-    as_: AsOption = None,
+    as_: PolicyAsOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Run the cases written beside a policy; exit code 1 when any fails.
@@ -50,8 +51,6 @@ def run_cases(
         An app folder or a policy file.
     cases_
         The file of cases; without it, policy.test.yaml beside the policy.
-    as_
-        ORG/APP, for a policy with placeholders.
     json_
         Write the outcomes as JSON.
     """
@@ -75,19 +74,17 @@ def run_cases(
 
 
 @app.command(name="lint")
-def lint_(path: Path = Path(), *, as_: AsOption = None, strict: Flag = False, json_: JsonOption = False) -> None:
+def lint_(
+    path: Path = Path(), *, as_: PolicyAsOption = None, strict: Flag = False, json_: AnswerOption = False
+) -> None:
     """Find what is wrong or doubtful: dead and shadowed rules, unknown roles and tasks, actions nothing asks about.
 
     Parameters
     ----------
     path
         An app folder or a policy file.
-    as_
-        ORG/APP, for a policy with placeholders.
     strict
         Exit with 1 for warnings too, not only for errors.
-    json_
-        Write the findings as JSON.
     """
     with _plainly():
         source = sources.read(path, as_)
@@ -108,7 +105,7 @@ def lint_(path: Path = Path(), *, as_: AsOption = None, strict: Flag = False, js
 
 
 @app.command
-def diff(old: Path, new: Path, *, as_: AsOption = None, json_: JsonOption = False) -> None:
+def diff(old: Path, new: Path, *, as_: PolicyAsOption = None, json_: JsonOption = False) -> None:
     """Show by truth table what changes between two policies: every right gained and lost.
 
     Parameters
@@ -148,15 +145,13 @@ def diff(old: Path, new: Path, *, as_: AsOption = None, json_: JsonOption = Fals
 
 
 @app.command
-def show(path: Path = Path(), *, as_: AsOption = None, json_: JsonOption = False) -> None:
+def show(path: Path = Path(), *, as_: PolicyAsOption = None, json_: JsonOption = False) -> None:
     """Print a policy as a table: who may do which actions in which task.
 
     Parameters
     ----------
     path
         An app folder or a policy file.
-    as_
-        ORG/APP, for a policy with placeholders.
     json_
         Write every row as JSON.
     """
@@ -186,7 +181,7 @@ def decide_(
     *,
     policy: Path,
     request: Annotated[Path, Parameter(allow_leading_hyphen=True)],
-    as_: AsOption = None,
+    as_: PolicyAsOption = None,
     xml: Flag = False,
     explain: Flag = False,
 ) -> None:
@@ -198,8 +193,6 @@ def decide_(
         A policy file or an app folder.
     request
         The request file; - reads standard input.
-    as_
-        ORG/APP, for a policy with placeholders.
     xml
         Answer in XML, whatever form the request has.
     explain
@@ -232,7 +225,7 @@ def replay(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 5000,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Decide an app's recorded requests again under another policy; exit code 1 when any decision changes.
 
@@ -252,8 +245,6 @@ def replay(
         Only requests before this time.
     limit
         How many distinct requests to replay, commonest first.
-    json_
-        Write the report as JSON.
     """
     with _plainly():
         org, _, name = app_id.partition("/")

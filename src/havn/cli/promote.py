@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from cyclopts import Parameter
 
 from havn.cli.deploy import MapOption, StrandOption, carry_out, mapped
-from havn.cli.output import Failure, JsonOption, say, write_json, write_table
+from havn.cli.output import AnswerOption, Failure, JsonOption, say, write_json, write_table
 from havn.cli.platform import StateOption, app_id, control_plane
 
 if TYPE_CHECKING:
@@ -46,12 +46,6 @@ def promote(
         The environment where it is to run.
     replicas
         How many processes (default: as many as before there, else one).
-    map_
-        OLDTASK=NEWTASK: open instances in a task that the release has no more go to another; may be repeated.
-    strand
-        Leave open instances that the release has no place for as they are.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the outcome as JSON: a deployment, or the approval that it waits for.
     """
@@ -69,7 +63,7 @@ def approvals(
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     org: Annotated[str | None, Parameter(name="--org")] = None,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """List the deployments that wait for an approval.
 
@@ -79,10 +73,6 @@ def approvals(
         Those that were decided or have expired, too.
     org
         Only this owner.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
     found = _ask(lambda client: client.approvals(status=None if all_ else "waiting", org=org), state)
     if json_:
@@ -117,8 +107,6 @@ def approve(
         As `havn approvals` shows it.
     comment
         Kept with the approval.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the deployment as JSON.
     """
@@ -136,8 +124,6 @@ def reject(
         As `havn approvals` shows it.
     comment
         Why, kept with it.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the approval as JSON.
     """

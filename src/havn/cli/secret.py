@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, YesOption, confirm, say, write, write_json, write_table
+from havn.cli.output import AnswerOption, Failure, YesOption, confirm, say, write, write_json, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id, control_plane
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def set_(
     env_name: VariableOption = None,
     no_rollout: Flag = False,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Store a secret, and deploy the apps that are given it anew; the value is asked for, or read from a pipe.
 
@@ -50,18 +50,12 @@ def set_(
         ORG/APP, or ORG for all of the org's apps.
     name
         The secret's name, which is also its file's in the app's folder of secrets.
-    env
-        The environment.
     file
         Read the value from this file.
     env_name
         Also give it to the app as this environment variable.
     no_rollout
         Only store it: apps get it when they are next deployed.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     _put(whose, name, env, _value(name, file), env_name, state, rotate=False, rollout=not no_rollout, json_=json_)
 
@@ -78,7 +72,7 @@ def rotate(
     env_name: VariableOption = None,
     no_rollout: Flag = False,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Replace a secret that is there by a new version; the old one is kept until nothing runs with it.
 
@@ -88,8 +82,6 @@ def rotate(
         ORG/APP, or ORG for all of the org's apps.
     name
         The secret's name.
-    env
-        The environment.
     file
         Read the value from this file.
     generate
@@ -98,10 +90,6 @@ def rotate(
         Also give it to the app as this environment variable (default: as before).
     no_rollout
         Only store it: apps get it when they are next deployed.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     if generate and file is not None:
         raise Failure("Say --generate or --file, not both.")
@@ -110,19 +98,13 @@ def rotate(
 
 
 @app.command(name="list")
-def list_(whose: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def list_(whose: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """List secrets by name, with version and age; values are never shown.
 
     Parameters
     ----------
     whose
         ORG/APP for what that app is given, or ORG for all of the org's.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
     org, name = _owner(whose)
 
@@ -156,7 +138,7 @@ def remove(
     yes: YesOption = False,
     no_rollout: Flag = False,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Take a secret away, and deploy the apps that had it anew without it.
 
@@ -166,16 +148,8 @@ def remove(
         ORG/APP, or ORG for all of the org's apps.
     name
         The secret's name.
-    env
-        The environment.
-    yes
-        Do not ask.
     no_rollout
         Apps keep it until they are next deployed.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     org, app_name = _owner(whose)
     if not yes and not confirm(f"Remove the secret {name} of {whose} in {env}?"):
@@ -190,17 +164,13 @@ def remove(
 
 
 @app.command
-def rekey(*, new: Flag = False, state: StateOption = None, json_: JsonOption = False) -> None:
+def rekey(*, new: Flag = False, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Seal every stored secret anew with the control plane's first identity.
 
     Parameters
     ----------
     new
         Make a new identity first, and forget those before it afterwards.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
 
     async def ask() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from havn.cli.output import JsonOption, write, write_json, write_table
+from havn.cli.output import AnswerOption, JsonOption, write, write_json, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id, control_plane
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def ps(
     env: Annotated[str | None, Parameter(name=["--env", "-e"])] = None,
     org: Annotated[str | None, Parameter(name="--org")] = None,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """List apps: what was asked for, beside what the cluster says.
 
@@ -35,10 +35,6 @@ def ps(
         Only this environment.
     org
         Only this owner.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
     apps = _ask(lambda client: client.apps(environment=env, org=org), state)
     if json_:
@@ -64,7 +60,7 @@ def ps(
 
 
 def status(
-    what: str | None = None, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    what: str | None = None, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Show one app in full, or without one how the parts of the platform are.
 
@@ -72,12 +68,6 @@ def status(
     ----------
     what
         ORG/APP.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
     """
     if what is None:
         _status_of_platform(state, json_)
@@ -123,19 +113,13 @@ def _status_of_platform(state: Path | None, json_: bool) -> None:
     write(f"{ready} of {len(apps)} apps run as asked; `havn ps` lists them.")
 
 
-def history(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def history(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """List the changes to an app, newest first.
 
     Parameters
     ----------
     what
         ORG/APP.
-    env
-        The environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
     id_ = app_id(what)
     changes = _ask(lambda client: client.history(env, id_.org, id_.app), state)
@@ -175,8 +159,6 @@ def audit(
         Only this owner.
     lines
         How many entries.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write them as JSON, with what was there before and after.
     """

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, say, write_json, write_outcome, write_table
+from havn.cli.output import AnswerOption, Failure, JsonOption, say, write_json, write_outcome, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def on(
     until: datetime | None = None,
     env: EnvOption = LOCAL,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Answer every request to an app with a page that says it is down for maintenance.
 
@@ -47,12 +47,6 @@ def on(
         Shown to people as it stands.
     until
         When it ends by itself, such as 2026-03-01T22:00 (Norwegian time); without, it ends when it is taken off.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     from havn.contracts.protection import ClosingRequest
 
@@ -75,19 +69,13 @@ def on(
 
 
 @maintenance.command(name="off")
-def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """Let requests through to an app again.
 
     Parameters
     ----------
     what
         ORG/APP.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
     id_ = app_id(what)
 
@@ -105,18 +93,8 @@ def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json
 
 
 @maintenance.command(name="list")
-def closed(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
-    """List the apps in maintenance.
-
-    Parameters
-    ----------
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
-    """
+def closed(*, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """List the apps in maintenance."""
 
     async def ask() -> Any:
         async with _protection(env, state) as client:
@@ -160,10 +138,6 @@ def add(
         How long, such as 90s, 10m, 1h or 30d.
     reason
         Why, for the audit log.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the block as JSON.
     """
@@ -196,18 +170,8 @@ def add(
 
 
 @block.command(name="list")
-def blocks(*, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
-    """List what is blocked.
-
-    Parameters
-    ----------
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
-    """
+def blocks(*, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
+    """List what is blocked."""
 
     async def ask() -> Any:
         async with _protection(env, state) as client:
@@ -234,7 +198,7 @@ def remove(
     *,
     env: EnvOption = LOCAL,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Take a block away.
 
@@ -242,12 +206,6 @@ def remove(
     ----------
     id_
         Which, as the list shows.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
 
     async def ask() -> bool:

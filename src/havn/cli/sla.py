@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, say, write, write_json, write_outcome, write_table
+from havn.cli.output import AnswerOption, Failure, JsonOption, say, write, write_json, write_outcome, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
@@ -26,19 +26,13 @@ app.command(sender)
 
 
 @app.command(name="list")
-def list_(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def list_(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """List an org's agreements.
 
     Parameters
     ----------
     org
         The service owner.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
 
     async def ask() -> Any:
@@ -96,10 +90,6 @@ def set_(
         Only requests under this plan, by its id.
     alert
         Address that is told when the error budget burns fast. The secret that signs the messages is printed.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write the agreement as JSON.
     """
@@ -130,7 +120,7 @@ def set_(
 
 @app.command
 def remove(
-    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Take an agreement away; what was measured stays.
 
@@ -140,12 +130,6 @@ def remove(
         The service owner.
     name
         The agreement's name.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
 
     async def ask() -> None:
@@ -165,7 +149,7 @@ def report(
     form: Annotated[Literal["table", "csv", "html"], Parameter(name="--as")] = "table",
     env: EnvOption = LOCAL,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Show a month's service levels.
 
@@ -177,12 +161,6 @@ def report(
         Such as 2026-03 (default: this month).
     form
         table, csv, or html for a whole page.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the report as JSON.
     """
     wanted = month or f"{datetime.now(ZoneInfo('Europe/Oslo')):%Y-%m}"
 
@@ -218,7 +196,7 @@ def report(
 
 @maintenance.command(name="list")
 def maintenance_list(
-    org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """List an org's planned maintenance.
 
@@ -226,12 +204,6 @@ def maintenance_list(
     ----------
     org
         The service owner.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
     """
 
     async def ask() -> Any:
@@ -262,7 +234,7 @@ def declare(
     reason: str,
     env: EnvOption = LOCAL,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """Declare planned maintenance; what is declared before it begins is left out of the figures.
 
@@ -276,12 +248,6 @@ def declare(
         When it ends.
     reason
         What is done, for the report.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write it as JSON.
     """
     from havn.contracts.levels import NewMaintenance
 
@@ -309,7 +275,7 @@ def end(
     *,
     env: EnvOption = LOCAL,
     state: StateOption = None,
-    json_: JsonOption = False,
+    json_: AnswerOption = False,
 ) -> None:
     """End maintenance now, or call it off.
 
@@ -319,12 +285,6 @@ def end(
         The service owner.
     id_
         Which, as the list shows.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
 
     async def ask() -> None:
@@ -337,7 +297,7 @@ def end(
 
 @sender.command(name="add")
 def sender_add(
-    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Make a sender, or give one another secret; the secret is printed this once.
 
@@ -347,12 +307,6 @@ def sender_add(
         The service owner, whose counts alone it may send.
     name
         The sender's name, such as the cluster's.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
 
     async def ask() -> Any:
@@ -364,19 +318,13 @@ def sender_add(
 
 
 @sender.command(name="list")
-def sender_list(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False) -> None:
+def sender_list(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """List an org's senders.
 
     Parameters
     ----------
     org
         The service owner.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
 
     async def ask() -> Any:
@@ -396,7 +344,7 @@ def sender_list(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = Non
 
 @sender.command(name="remove")
 def sender_remove(
-    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: JsonOption = False
+    org: str, name: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False
 ) -> None:
     """Take a sender away; its secret is good for nothing from then on.
 
@@ -406,12 +354,6 @@ def sender_remove(
         The service owner.
     name
         The sender's name.
-    env
-        Environment.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
-    json_
-        Write the outcome as JSON.
     """
 
     async def ask() -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from havn.cli.output import Failure, JsonOption, write, write_json, write_table
-from havn.cli.platform import StateOption, state_folder
+from havn.cli.output import AnswerOption, Failure, JsonOption, write, write_json, write_table
+from havn.cli.platform import HomeOption, state_folder
 
 app = App(name="testdata", help="Make and show synthetic people and companies.")
 
@@ -17,7 +17,7 @@ def new(
     *,
     seed: int,
     org: int = 20,
-    state: StateOption = None,
+    state: HomeOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Make companies with leaders, boards, accountants and sub-units; the next `havn up` loads them.
@@ -30,8 +30,6 @@ def new(
         Any number from 0.
     org
         How many organisations, at most 5000.
-    state
-        Folder that everything is kept in (default: HAVN_STATE, else .havn here).
     json_
         Write what was made as JSON.
     """
@@ -67,8 +65,8 @@ def people(
     search: str = "",
     *,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
-    state: StateOption = None,
-    json_: JsonOption = False,
+    state: HomeOption = None,
+    json_: AnswerOption = False,
 ) -> None:
     """Show the people who can sign in.
 
@@ -78,10 +76,6 @@ def people(
         Words of a name, a company, a role or a number.
     limit
         How many to show.
-    state
-        Folder that everything is kept in (default: HAVN_STATE, else .havn here).
-    json_
-        Write them as JSON.
     """
     from havn.local.oidc.directory import Directory
     from havn.local.state import State

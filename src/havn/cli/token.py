@@ -11,8 +11,6 @@ def token(*, state: StateOption = None, json_: JsonOption = False) -> None:
 
     Parameters
     ----------
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write token and address as JSON.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from havn.cli.output import Failure, JsonOption, say, write, write_json, write_table
-from havn.cli.platform import StateOption, state_folder
+from havn.cli.platform import HomeOption, state_folder
 from havn.kit.signals import stop_event
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def up(
     *,
-    state: StateOption = None,
+    state: HomeOption = None,
     port: int = 8000,
     examples: Annotated[bool, Parameter(negative="--no-examples")] = True,
     json_: JsonOption = False,
@@ -30,8 +30,6 @@ def up(
 
     Parameters
     ----------
-    state
-        Folder that everything is kept in (default: HAVN_STATE, else .havn here).
     port
         Port on the loopback addresses that everything is reached at.
     examples
