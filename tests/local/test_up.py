@@ -284,7 +284,7 @@ def test_dev_runs_the_folder_in_place_of_the_release_until_it_ends(installation)
     text = folder / "App" / "config" / "texts" / "resource.en.json"
     text.write_text(text.read_text().replace('"First"', '"Being changed"'))
     dev = subprocess.Popen(
-        [BIN, "dev", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [BIN, "dev", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "HAVN_STATE": str(installation.state)},
     )  # fmt: skip
     assert "Ready: http://ttd.apps.havn.localhost" in dev.stdout.readline()
@@ -294,10 +294,13 @@ def test_dev_runs_the_folder_in_place_of_the_release_until_it_ends(installation)
 
     assert "Being changed" in texts()
     text.write_text(text.read_text().replace("Being changed", "Changed again"))
-    installation.until(lambda: "Changed again" in texts())
+    # The app's own log comes through.
+    assert any("reloaded" in line for line in dev.stderr)
+    assert "Changed again" in texts()
     dev.send_signal(signal.SIGINT)
     dev.wait(20)
     dev.stdout.close()
+    dev.stderr.close()
     installation.until(lambda: "First" in texts())
 
 
