@@ -104,6 +104,7 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "networkPolicy.enabled": (False, {}),
     "networkPolicy.ingressNamespace": ("edge", {}),
     "networkPolicy.ingressPodLabels": ({"edge": "yes"}, {}),
+    "networkPolicy.metricsFrom": ([{"namespaceSelector": {}}], {}),
     "networkPolicy.databaseCidrs": (CIDRS, {}),
     "networkPolicy.databasePodLabels": ({"app": "postgres"}, {}),
     "networkPolicy.databasePort": (6432, {"networkPolicy.databaseCidrs": CIDRS}),

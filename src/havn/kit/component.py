@@ -2,6 +2,9 @@
 
 `/health` says that the process lives, `/health/ready` that requests may be sent to it: built, its database there, and
 not on its way out. Every other path is the component's.
+
+With `HAVN_OPERATIONS_PORT` the process answers `/health` and `/metrics` on that port too: what an application that has
+a function `state.metrics` counts, as Prometheus reads it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -24,6 +27,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from havn.kit import log, serve, settings, trace
+from havn.kit.operations import answering
 from havn.kit.problem import Problem
 from havn.kit.signals import stop_event
 
@@ -45,6 +49,8 @@ class ProcessSettings(msgspec.Struct, frozen=True):
     """How long requests under way may go on when the process is told to stop."""
     tls_dir: str | None = None
     """Folder of `tls.crt` and `tls.key`: HTTPS is served with them, and nothing else."""
+    operations_port: int = 0
+    """Where `/metrics` is answered; 0 for nowhere."""
 
 
 async def enter(module: str, stack: AsyncExitStack, environ: Mapping[str, str] | None = None) -> Starlette:
@@ -60,6 +66,12 @@ async def enter(module: str, stack: AsyncExitStack, environ: Mapping[str, str] |
     return app
 
 
+def metrics_of(app: Starlette) -> bytes:
+    """What an application counts, as Prometheus reads it; nothing when it does not count."""
+    told: Callable[[], bytes] | None = getattr(app.state, "metrics", None)
+    return told() if told is not None else b""
+
+
 class Alone:
     """The ASGI application of such a process. `ready_path` is where the component tells that it can work."""
 
@@ -70,6 +82,10 @@ class Alone:
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def metrics(self) -> bytes:
+        """What the application counts; nothing before it is built."""
+        return metrics_of(self.app) if self.app is not None else b""
 
     async def drain(self, seconds: float) -> None:
         """Be ready no longer, let those go who wait for news, and return when the last request is answered.
@@ -184,8 +200,15 @@ def run(module: str, *, title: str, ready_path: str | None = None) -> None:
 async def _main(module: str, ready_path: str | None) -> None:
     own = settings.load(ProcessSettings)
     alone = Alone(ready_path)
-    told, stop = stop_event(), asyncio.Event()
     tls = None if own.tls_dir is None else Path(own.tls_dir)
+    async with AsyncExitStack() as stack:
+        if own.operations_port:
+            await stack.enter_async_context(answering(alone.metrics, host=own.host, port=own.operations_port, tls=tls))
+        await _serve(alone, module, own, tls)
+
+
+async def _serve(alone: Alone, module: str, own: ProcessSettings, tls: Path | None) -> None:
+    told, stop = stop_event(), asyncio.Event()
     serving = asyncio.create_task(serve.serve(alone, host=own.host, port=own.port, stop=stop, tls=tls))
     serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:

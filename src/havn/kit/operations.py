@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+from havn.kit.background import background
 from havn.kit.http1.head import BadMessage, parse_request, write_head
 from havn.kit.http1.wire import ConnectionEnded, SlowPeer, Wire
+from havn.kit.tls import TlsContext
 
 _SECONDS = 5.0
 
@@ -55,3 +59,21 @@ class Operations:
             pass
         finally:
             wire.close()
+
+
+@asynccontextmanager
+async def answering(metrics: Callable[[], bytes], *, host: str, port: int, tls: Path | None) -> AsyncIterator[int]:
+    """Answer for as long as the block lasts; gives the port. With `tls`, a folder as for `serve`, only over TLS.
+
+    Raises OSError when the port is taken or the certificate cannot be used.
+    """
+    operations = Operations(metrics)
+    try:
+        if tls is None:
+            yield await operations.listen(host, port)
+        else:
+            certificate = TlsContext(tls)
+            async with background(certificate.follow(), name="operations-certificate"):
+                yield await operations.listen(host, port, certificate.context)
+    finally:
+        operations.close()

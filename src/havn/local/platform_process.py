@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.kit import component, db, log, settings
+from havn.kit.operations import answering
 from havn.kit.problem import Problem
 from havn.kit.serve import run, serve
 from havn.kit.signals import stop_event
@@ -37,6 +38,8 @@ class ProcessSettings(msgspec.Struct, frozen=True):
 
     domain: str
     port: int
+    operations_port: int = 0
+    """Where `/metrics` of all the APIs is answered, on this machine only; 0 for nowhere."""
 
 
 class Dispatcher:
@@ -86,8 +89,15 @@ async def main() -> None:
     serving = asyncio.create_task(serve(dispatcher, port=own.port, stop=stop))
     serving.add_done_callback(lambda _: told.set())
     async with AsyncExitStack() as stack:
+        built: list[Starlette] = []
+        if own.operations_port:
+            metrics = answering(
+                lambda: b"".join(map(component.metrics_of, built)), host="127.0.0.1", port=own.operations_port, tls=None
+            )
+            await stack.enter_async_context(metrics)
         for api in APIS:
             app = await _build(api.app, api.name, stack)
+            built.append(app)
             for prefix in api.prefixes:
                 dispatcher.add(prefix, app)
         dispatcher.add(LOGIN, await _build("havn.local.oidc.app", LOGIN, stack))

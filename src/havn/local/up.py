@@ -53,6 +53,8 @@ Report = Callable[[str, float], None]
 
 # What a child inherits; everything else it is told by name.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "HAVN_LOG_LEVEL")
+_METRICS_PORT = "HAVN_OPERATIONS_PORT"
+"""Set by whoever wants to read the platform's metrics; there is one process that serves them, so it alone is told."""
 
 
 class UpError(Exception):
@@ -275,6 +277,7 @@ class LocalPlatform:
             **self._environ,
             **environment.platform_settings(self.addresses, self.state.folder, self.state.orgs),
             "HAVN_SECRETS_DIR": str(secrets),
+            **{name: os.environ[name] for name in (_METRICS_PORT,) if name in os.environ},
         }
         http = HttpClient(self.addresses.platform_url, name="health", timeout=2.0, verify=False)
         self._stack.push_async_callback(http.close)

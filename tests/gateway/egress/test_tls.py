@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from havn.gateway.egress.operations import Operations
 from havn.kit.http import HttpClient, ProxiedTransport
+from havn.kit.operations import Operations
 from havn.kit.problem import Problem
 from havn.kit.tls import TlsContext
 from havn.kit.trust import Trust

@@ -11,11 +11,11 @@ from pathlib import Path
 import setproctitle
 import uvloop
 
-from havn.gateway.egress.operations import Operations
 from havn.gateway.egress.settings import EgressSettings
 from havn.gateway.egress.wiring import build
 from havn.kit import log, settings
 from havn.kit.clock import system_clock
+from havn.kit.operations import Operations
 from havn.kit.tls import TlsContext, TlsError
 from havn.kit.trust import TrustError
 

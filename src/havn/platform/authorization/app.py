@@ -42,6 +42,7 @@ from havn.platform.authorization.information_api import InformationApi
 from havn.platform.authorization.instance_delegation_api import InstanceDelegationApi
 from havn.platform.authorization.instances import InstanceLookup
 from havn.platform.authorization.log_api import LogApi, Retention
+from havn.platform.authorization.metrics import DecisionMetrics
 from havn.platform.authorization.party_api import PartyApi
 from havn.platform.authorization.pdp import DecisionPoint
 from havn.platform.authorization.pip import InformationPoint
@@ -107,8 +108,9 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     storage = StorageClient(http)
     instances = InstanceLookup(storage, signer)
     addresses = Addresses(stores.resources)
+    metrics = DecisionMetrics()
     decisions = DecisionPoint(
-        facts, lambda: ContextHandler(facts, information, addresses, instances.facts), reporter, clock=clock
+        facts, lambda: ContextHandler(facts, information, addresses, instances.facts), reporter, metrics, clock=clock
     )
     administration = PolicyAdministration(stores.policies, hub.tell)
     delegations = Delegations(
@@ -156,12 +158,12 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     rule_api = DelegationRuleApi(
         DelegationRules(delegations, stores.delegations, information, administration, clock=clock)
     )
-    return create_app(
+    app = create_app(
         [
             Route(f"{BASE}/health", health),
             Route(f"{BASE}/health/ready", ready),
             Route(f"{BASE}/error", error),
-            *DecisionApi(decisions, source, hub, log, components, clock=clock).routes(BASE),
+            *DecisionApi(decisions, source, hub, log, metrics, components, clock=clock).routes(BASE),
             *PolicyApi(administration, stores.policies, replay, components).routes(BASE, stamp),
             *PolicyTrialApi(administration, components, clock=clock).routes(BASE),
             # Callers write the folder in either case.
@@ -189,3 +191,5 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
             Middleware(AtLeast, versions=versions),
         ],
     )
+    app.state.metrics = metrics.text
+    return app

@@ -26,6 +26,7 @@ from havn.platform.authorization import explanation
 from havn.platform.authorization.askers import AUTHORIZE_SCOPES, Asker, asker, may_decide, may_know, may_read_org
 from havn.platform.authorization.changes import ChangeHub
 from havn.platform.authorization.decision_log import DecisionLog
+from havn.platform.authorization.metrics import DecisionMetrics
 from havn.platform.authorization.pdp import Answer, DecisionPoint
 
 _REQUEST_BYTES = 8 * 1024 * 1024
@@ -44,6 +45,7 @@ class DecisionApi:
         facts: FactSource,
         hub: ChangeHub,
         log: DecisionLog,
+        metrics: DecisionMetrics,
         components: PlatformTokenVerifier,
         *,
         clock: Clock,
@@ -52,6 +54,7 @@ class DecisionApi:
         self._facts = facts
         self._hub = hub
         self._log = log
+        self._metrics = metrics
         self._components = components
         self._clock = clock
 
@@ -89,7 +92,11 @@ class DecisionApi:
             raise Problem(
                 413 if error.too_large else 400, f"The request cannot be read: {error}", code="invalid_request"
             ) from None
-        answer = await self._decisions.decide(asked, allowed=may_decide(who) if who is not None else None)
+        answer = await self._decisions.decide(
+            asked,
+            allowed=may_decide(who) if who is not None else None,
+            api="external" if who is None else "internal",
+        )
         headers = {contract.FAULT_HEADER: "true"} if answer.fault else {}
         results = [xacml.combined(answer.results)] if asked.combined else answer.results
         wants_standard = XACML_JSON in request.headers.get("accept", "")
@@ -169,6 +176,11 @@ class DecisionApi:
             if decision.at.tzinfo is None or abs(decision.at - now) > timedelta(days=1) or decision.count < 1:
                 raise Problem(400, "A decision's time or count is not plausible.", code="invalid_decision")
         await self._log.write(batch, by=who.name())
+        self._metrics.missed(batch.dropped)
+        for decision in batch.decisions:
+            self._metrics.decided(
+                decision.org, decision.app, decision.decision, "reported", count=decision.count, micros=decision.micros
+            )
         return Response(status_code=204)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.platform.authorization.bags import Unanswerable
 from havn.platform.authorization.context import Completed, ContextHandler
+from havn.platform.authorization.metrics import Asked, DecisionMetrics
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -51,27 +53,43 @@ class DecisionPoint:
         facts: FactCache,
         context: Callable[[], ContextHandler],
         reporter: DecisionReporter,
+        metrics: DecisionMetrics,
         *,
         clock: Clock,
     ) -> None:
         self._facts = facts
         self._context = context
         self._reporter = reporter
+        self._metrics = metrics
         self._clock = clock
 
-    async def decide(self, asked: DecisionRequest, *, allowed: Callable[[Completed], None] | None = None) -> Answer:
+    async def decide(
+        self,
+        asked: DecisionRequest,
+        *,
+        allowed: Callable[[Completed], None] | None = None,
+        api: Literal["internal", "external"] = "internal",
+    ) -> Answer:
         """Decide every sub-request.
 
         `allowed` raises a 403 `Problem` for what the asker may not ask about. Facts that cannot be had make everything
-        Indeterminate, with `fault`.
+        Indeterminate, with `fault`. `api` is the kind of route that asked, for the metrics.
         """
+        started = time.perf_counter()
+        answer = await self._decide(asked, allowed, api)
+        if answer.fault:
+            self._metrics.undecided(Decision.INDETERMINATE.value, api, len(answer.decided))
+        self._metrics.called(api, time.perf_counter() - started)
+        return answer
+
+    async def _decide(self, asked: DecisionRequest, allowed: Callable[[Completed], None] | None, api: Asked) -> Answer:
         try:
             completed = await self._context().complete(asked.requests)
             if allowed is not None:
                 for entry in completed:
                     if isinstance(entry, Completed):
                         allowed(entry)
-            decided = await self._evaluate(completed)
+            decided = await self._evaluate(completed, api)
         except Problem as problem:
             if problem.status < 500:
                 raise
@@ -80,28 +98,28 @@ class DecisionPoint:
             return self._failed(asked, f"The policy in force cannot be used: {error.message}")
         return Answer(decided)
 
-    async def _evaluate(self, completed: Sequence[Completed | Unanswerable]) -> list[Decided]:
+    async def _evaluate(self, completed: Sequence[Completed | Unanswerable], api: Asked) -> list[Decided]:
         decided: list[Decided | None] = [None] * len(completed)
         by_app: dict[tuple[str, str], list[int]] = {}
         for number, entry in enumerate(completed):
             if isinstance(entry, Unanswerable):
                 decided[number] = Decided(Result(decision=Decision.INDETERMINATE, status=entry.status))
+                self._metrics.undecided(Decision.INDETERMINATE.value, api, 1)
             else:
                 by_app.setdefault((entry.resource.org, entry.resource.app), []).append(number)
         for (org, app), numbers in by_app.items():
             group = [entry for number in numbers if isinstance(entry := completed[number], Completed)]
             policy = await self._facts.policy(org, app)
-            for number, outcome in zip(numbers, self._evaluate_app(policy, org, app, group), strict=True):
+            if policy is None:
+                outcomes = _without_policy(org, app, group)
+                self._metrics.undecided(Decision.NOT_APPLICABLE.value, api, len(group))
+            else:
+                outcomes = self._evaluate_app(policy, group, api)
+            for number, outcome in zip(numbers, outcomes, strict=True):
                 decided[number] = outcome
         return [entry for entry in decided if entry is not None]
 
-    def _evaluate_app(self, policy: AppPolicy | None, org: str, app: str, group: Sequence[Completed]) -> list[Decided]:
-        if policy is None:
-            status = Status(message=f"There is no policy for {org}/{app}.")
-            return [
-                Decided(Result(decision=Decision.NOT_APPLICABLE, status=status, attributes=entry.request.echo), entry)
-                for entry in group
-            ]
+    def _evaluate_app(self, policy: AppPolicy, group: Sequence[Completed], api: Asked) -> list[Decided]:
         now = self._clock()
         started = time.perf_counter_ns()
         results = policy.decide_many(
@@ -124,6 +142,7 @@ class DecisionPoint:
                     policy_version=policy.version, micros=micros, count=len(entries),
                 )
             )  # fmt: skip
+            self._metrics.decided(policy.org, policy.app, decision.value, api, count=len(entries), micros=micros)
         return decided
 
     @staticmethod
@@ -136,6 +155,14 @@ class DecisionPoint:
             ],
             fault=True,
         )
+
+
+def _without_policy(org: str, app: str, group: Sequence[Completed]) -> list[Decided]:
+    status = Status(message=f"There is no policy for {org}/{app}.")
+    return [
+        Decided(Result(decision=Decision.NOT_APPLICABLE, status=status, attributes=entry.request.echo), entry)
+        for entry in group
+    ]
 
 
 def _without_instance(place: Resource) -> Resource:
