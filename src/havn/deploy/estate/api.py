@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -31,7 +25,7 @@ from havn.contracts.estate import (
 from havn.deploy.author import Author
 from havn.deploy.endpoints import Endpoint, all_orgs, any_org, body, caller, in_body
 from havn.deploy.estate.clusters import EstateClusters
-from havn.deploy.estate.environments import believed, check_key
+from havn.deploy.estate.environments import believed
 from havn.deploy.estate.model import (
     ClusterRow,
     EnvironmentRow,
@@ -41,17 +35,12 @@ from havn.deploy.estate.model import (
     host,
 )
 from havn.deploy.estate.store import EstateStore, unknown_org
+from havn.deploy.estate.validation import check_cluster, check_deploy_key, check_environment, check_org, signing_key
 from havn.deploy.sealing import Sealed, Sealer, SealError
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.web import json_response
 
-_ORG = re.compile(r"[a-z][a-z0-9]{0,19}")
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
-_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:[0-9]{1,5})?")
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_ADDRESS = re.compile(r"[0-9a-zA-Z.:-]{1,253}")
 _CLUSTER_BODY = 200_000
 
 
@@ -115,25 +104,13 @@ class EstateApi:
     async def _put_org(self, request: Request) -> Response:
         """Add an org, or change its name."""
         org, name = request.path_params["org"], body(request, OrgRequest).name.strip()
-        if not _ORG.fullmatch(org):
-            raise Problem(400, "An org's code is up to 20 lower-case letters and digits.", code="invalid_org")
-        if not 0 < len(name) <= 200:
-            raise Problem(400, "An org has a name of up to 200 characters.", code="invalid_name")
+        check_org(org, name)
         await self._store.put_org(org, name, self._author(request))
         return Response(status_code=204)
 
     async def _add_key(self, request: Request) -> Response:
         """Trust releases of the org that are signed with this key."""
-        text = body(request, KeyRequest).public_key.strip()
-        try:
-            key = serialization.load_pem_public_key(text.encode())
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise Problem(400, "A release's signing key is a P-256 public key in PEM.", code="invalid_key")
-        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-        fingerprint = hashlib.sha256(der).hexdigest()
+        pem, fingerprint = signing_key(body(request, KeyRequest).public_key)
         await self._store.add_key(request.path_params["org"], fingerprint, pem, self._author(request))
         return Response(status_code=204)
 
@@ -153,11 +130,11 @@ class EstateApi:
     async def _put_environment(self, request: Request) -> Response:
         """Add an environment, or change it."""
         name, asked = request.path_params["environment"], body(request, EnvironmentRequest)
-        _check_environment(name, asked)
+        check_environment(name, asked)
         if name in self._reserved:
             raise Problem(409, f"{name} is this machine's own environment.", code="environment_is_fixed")
         if asked.deploy_key is not None:
-            check_key(asked.deploy_key)
+            check_deploy_key(asked.deploy_key)
         row = EnvironmentRow(
             name=name,
             type=asked.type,
@@ -201,8 +178,7 @@ class EstateApi:
         environment = await self._environment_row(asked.environment)
         if not await self._store.orgs([asked.org]):
             raise unknown_org(asked.org)
-        if not _NAMESPACE.fullmatch(asked.namespace) or (asked.ingress and not _ADDRESS.fullmatch(asked.ingress)):
-            raise Problem(400, "The namespace or the ingress's address is not one.", code="invalid_cluster")
+        check_cluster(asked)
         credentials = Credentials(
             server=asked.server,
             authority=asked.authority,
@@ -358,36 +334,6 @@ class EstateApi:
     def _author(self, request: Request) -> Author:
         operator = caller(request)
         return Author(operator.name, operator.address, self._clock())
-
-
-def _check_environment(name: str, asked: EnvironmentRequest) -> None:
-    faults: Sequence[tuple[bool, str]] = (
-        (not _NAME.fullmatch(name), "An environment's name is up to 30 lower-case letters, digits and hyphens."),
-        (not _DOMAIN.fullmatch(asked.domain), "The domain is a host name in lower case, with a port if need be."),
-        (
-            bool(asked.platform_url) and not _is_base(asked.platform_url),
-            "The platform's address is http://HOST or https://HOST, with a port if need be.",
-        ),
-        (
-            not all(_VARIABLE.fullmatch(each) for each in asked.settings),
-            "Settings are environment variables: upper-case letters, digits and underscores.",
-        ),
-        (
-            bool(asked.registry) and not re.fullmatch(r"[a-zA-Z0-9.:/-]{1,200}", asked.registry),
-            "The registry is HOST or HOST:PORT, with a path if need be.",
-        ),
-    )
-    for wrong, sentence in faults:
-        if wrong:
-            raise Problem(400, sentence, code="invalid_environment")
-
-
-def _is_base(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and not parts.query
-    except ValueError:
-        return False
 
 
 def _details(row: EnvironmentRow) -> EnvironmentDetails:

@@ -6,8 +6,6 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from havn.deploy.environments import Environment, unknown
 from havn.deploy.estate.model import EnvironmentRow, environment_place
 from havn.deploy.estate.store import EstateStore
@@ -132,13 +130,3 @@ def believed(authorities: str) -> ssl.SSLContext:
             code="invalid_authorities",
         ) from None  # fmt: skip
     return context
-
-
-def check_key(key: str) -> None:
-    """Raise a 400 `Problem` unless `key` is a private P-256 JWK with a key id."""
-    try:
-        members = msgspec.json.decode(key, type=dict[str, object])
-    except msgspec.MsgspecError:
-        members = {}
-    if members.get("kty") != "EC" or members.get("crv") != "P-256" or not members.get("d") or not members.get("kid"):
-        raise Problem(400, "The key of an environment is a private P-256 key as JWK, with a kid.", code="invalid_key")
