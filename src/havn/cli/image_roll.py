@@ -73,7 +73,7 @@ def roll(
     if rolled.failed:
         reasons = "; ".join(f"{app}: {reason}" for app, reason in rolled.failed.items())
         raise Failure(
-            f"Stopped after {len(rolled.done)} apps, {len(rolled.left)} are left as they were. {reasons} "
+            f"Stopped with {len(rolled.done)} on the new base and {len(rolled.left)} not begun. {reasons} "
             "What ran before runs on in the apps that failed; run the command again to go on."
         )
     if not json_:
