@@ -15,6 +15,7 @@ import msgspec
 import pyrage
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 
 from havn.contracts.management import ACTING_ADDRESS, ACTING_FOR, ACTING_ORG
 from havn.guard.platform_token import PlatformTokenSigner
@@ -253,11 +254,14 @@ async def test_consumers_of_register_and_authentication_need_keys_and_nobody_els
     other = await served.ask("GET", LOOKUP, **bearer, x_api_key=keys["authentication"])
     assert other.json()["code"] == "key_for_other_api"
 
-    # Used up for consumers; the platform and people do not notice.
-    for _ in range(4):
-        looked_up = await served.ask("GET", LOOKUP, PlatformAccessToken=served.platform_token("storage"))
-        assert looked_up.status_code == 200
-    assert await served.sign_in() == 200
-    assert (await served.ask("GET", f"{AUTHENTICATION}/access-token/platform/jwks")).status_code == 200
-    assert (await served.ask("GET", f"{AUTHENTICATION}/revocations")).status_code == 200
-    assert (await served.ask("GET", f"{AUTHENTICATION}/health")).status_code == 200
+    # Used up for consumers; the platform and people do not notice. Nor do they when API management goes away.
+    for away in (False, True):
+        if away:
+            served.dispatcher.add("management", PlainTextResponse("away", 503))
+        for _ in range(4):
+            looked_up = await served.ask("GET", LOOKUP, PlatformAccessToken=served.platform_token("storage"))
+            assert looked_up.status_code == 200
+        assert await served.sign_in() == 200
+        for path in ("access-token/platform/jwks", "revocations", "health"):
+            assert (await served.ask("GET", f"{AUTHENTICATION}/{path}")).status_code == 200
+    assert (await served.ask("GET", LOOKUP, **bearer)).json()["code"] == "key_needed"
