@@ -8,22 +8,20 @@ from pathlib import Path
 import pytest
 
 from havn.clients.credentials import Credentials
+from havn.contracts.messagebox import MessageBoxQuery
+from havn.contracts.signing import DataElementSignature, Signee, SignRequest
 from havn.contracts.storage import (
     ABANDON,
     Application,
-    DataElementSignature,
     DataType,
     Instance,
     InstanceEvent,
     InstanceOwner,
     InstanceQuery,
-    MessageBoxQuery,
     PlatformUser,
     ProcessElementInfo,
     ProcessState,
     ProcessStateUpdate,
-    Signee,
-    SignRequest,
     Substatus,
     TextResource,
     TextResourceElement,

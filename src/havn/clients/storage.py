@@ -18,6 +18,9 @@ import msgspec
 
 from havn.clients import answers
 from havn.clients.credentials import Credentials
+from havn.contracts.messagebox import MessageBoxEvent, MessageBoxInstance, MessageBoxQuery
+from havn.contracts.signing import SignRequest
+from havn.contracts.standing import Standing, TaskMove, TaskMoved
 from havn.contracts.storage import (
     IDEMPOTENCY_HEADER,
     LOCK_TOKEN_HEADER,
@@ -36,20 +39,13 @@ from havn.contracts.storage import (
     InstanceLockRequest,
     InstanceLockResponse,
     InstanceQuery,
-    MessageBoxEvent,
-    MessageBoxInstance,
-    MessageBoxQuery,
     PresentationTexts,
     ProcessHistoryList,
     ProcessState,
     ProcessStateUpdate,
     QueryResponse,
     ReadStatus,
-    SignRequest,
-    Standing,
     Substatus,
-    TaskMove,
-    TaskMoved,
     TextResource,
 )
 from havn.kit.http import HttpClient, Response, TransportError

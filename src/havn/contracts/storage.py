@@ -1,7 +1,7 @@
-"""Wire types of the Storage API: instances, data elements, process, events, locks, queries, signing, message box.
+"""Wire types of the Storage API: instances, data elements, process, events, locks, queries.
 
-Members that have no value are left out when written, except in `QueryResponse` and `MessageBoxInstance`, whose clients
-expect nulls. Unknown members are ignored when read. Times are UTC. Application metadata is in
+Members that have no value are left out when written, except in `QueryResponse`, whose clients expect nulls.
+Unknown members are ignored when read. Times are UTC. Application metadata is in
 `havn.contracts.application` and offered here too.
 """
 
@@ -367,53 +367,7 @@ class QueryResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     instances: list[Instance]
 
 
-# --- Standing: where open instances stand -----------------------------------------------------------------------------
-
-
-class TaskStanding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many open instances stand in a task, and the ids of some of them, oldest first."""
-
-    task_id: str
-    count: int
-    sample: list[str]
-
-
-class DataTypeStanding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many open instances have an element of a type, and the ids of some of them, oldest first."""
-
-    data_type: str
-    count: int
-    sample: list[str]
-
-
-class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where the open instances of an app stand, and what they hold. Open: not ended, and not deleted for good."""
-
-    tasks: list[TaskStanding]
-    data_types: list[DataTypeStanding]
-
-
-class TaskMove(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Open instances that stand in the task `source` are to stand in another."""
-
-    source: str
-    target: str
-    name: str | None = None
-    """Name of the target."""
-    task_type: str
-    """Altinn task type of the target."""
-    reason: str
-    """What the instances' events say of it."""
-
-
-class TaskMoved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many instances one call has moved, and whether there may be more."""
-
-    moved: int
-    more: bool
-
-
-# --- Locks and signing ----------------------------------------------------------------------------------------------
+# --- Locks ----------------------------------------------------------------------------------------------------------
 
 
 class InstanceLockRequest(Wire, frozen=True, kw_only=True):
@@ -426,103 +380,3 @@ class InstanceLockResponse(Wire, frozen=True, kw_only=True):
     """The secret that the holder shows."""
 
     lock_token: str
-
-
-class Signee(Wire, frozen=True, kw_only=True):
-    """Who signed."""
-
-    user_id: str | None = None
-    system_user_id: str | None = None
-    person_number: str | None = None
-    organisation_number: str | None = None
-
-
-class DataElementSignature(Wire, frozen=True, kw_only=True):
-    """An element that was, or was not, signed."""
-
-    data_element_id: str
-    signed: bool = always(False)
-
-
-class SignRequest(Wire, frozen=True, kw_only=True):
-    """What to sign, as whom, and the type of the document that says so."""
-
-    signature_document_data_type: str
-    generated_from_task: str | None = None
-    data_element_signatures: list[DataElementSignature] = always([])
-    signee: Signee | None = None
-
-
-class SignedDataElement(Wire, frozen=True, kw_only=True):
-    """An element's hash at the moment of signing."""
-
-    data_element_id: str
-    sha256_hash: str
-    signed: bool = always(False)
-
-
-class SignDocument(Wire, frozen=True, kw_only=True):
-    """The signature document, stored as a locked data element."""
-
-    id: str
-    instance_guid: str
-    signed_time: datetime
-    signee_info: Signee
-    data_element_signatures: list[SignedDataElement] = always([])
-
-
-# --- Message box ----------------------------------------------------------------------------------------------------
-
-
-class MessageBoxQuery(Wire, frozen=True, kw_only=True):
-    """Which instances a person's message box shows."""
-
-    instance_owner_party_id_list: list[int] = always([])
-    app_id: str | None = None
-    include_active: bool = always(False)
-    include_archived: bool = always(False)
-    include_deleted: bool = always(False)
-    from_last_changed: datetime | None = None
-    to_last_changed: datetime | None = None
-    from_created: datetime | None = None
-    to_created: datetime | None = None
-    search_string: str | None = None
-    archive_reference: str | None = None
-    filter_migrated: bool | None = None
-    language: str | None = None
-
-
-class MessageBoxInstance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One line of a message box. `id` is the guid alone; `deleteStatus` is 1 when soft deleted."""
-
-    id: str
-    instance_owner_id: str
-    org: str
-    app_name: str
-    title: str
-    process_current_task: str
-    created_date_time: datetime
-    last_changed_by: str
-    due_date_time: datetime | None
-    delete_status: int
-    read_status: ReadStatus
-    substatus: Substatus | None
-    allow_delete: bool
-    allow_new_copy: bool
-    authorized_for_write: bool
-    authorized_for_sign: bool
-    archived_date_time: datetime | None
-    deleted_date_time: datetime | None
-    presentation_text: str | None
-    data_values: dict[str, str] | None
-
-
-class MessageBoxEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One line of an instance's history in a message box."""
-
-    id: str
-    created_date_time: datetime | None
-    event_type: str | None
-    user: PlatformUser | None
-    related_user: PlatformUser | None
-    additional_info: str | None

@@ -15,7 +15,7 @@ from havn.clients.management import BASE as MANAGEMENT
 from havn.clients.management import ManagementClient
 from havn.clients.storage import StorageClient
 from havn.contracts.management import Declarations
-from havn.contracts.storage import Standing, TaskMove, TaskMoved
+from havn.contracts.standing import Standing, TaskMove, TaskMoved
 from havn.engines.egress_policy import EgressPolicy
 from havn.kit.http import HttpClient, Response
 from havn.kit.problem import Problem

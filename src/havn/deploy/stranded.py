@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from havn.appfolder import AppFolder
 from havn.appfolder.folder import is_form_data
 from havn.contracts.difference import Stranded
-from havn.contracts.storage import Standing, TaskMove
+from havn.contracts.standing import Standing, TaskMove
 from havn.kit.problem import Problem
 
 _WORDS = {

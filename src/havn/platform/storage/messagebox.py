@@ -7,7 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from havn.contracts.storage import Application, InstanceEvent, MessageBoxEvent, MessageBoxInstance, MessageBoxQuery
+from havn.contracts.messagebox import MessageBoxEvent, MessageBoxInstance, MessageBoxQuery
+from havn.contracts.storage import Application, InstanceEvent
 from havn.guard.principal import Principal
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from havn.contracts.storage import MessageBoxQuery
+from havn.contracts.messagebox import MessageBoxQuery
 from havn.guard.middleware import require_principal
 from havn.kit.web import json_response
 from havn.platform.storage import bodies

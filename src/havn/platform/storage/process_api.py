@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from havn.contracts.signing import SignRequest
 from havn.contracts.storage import (
     InstanceEvent,
     InstanceEventList,
@@ -15,7 +16,6 @@ from havn.contracts.storage import (
     InstanceLockResponse,
     ProcessState,
     ProcessStateUpdate,
-    SignRequest,
 )
 from havn.guard.middleware import require_principal
 from havn.kit.problem import Problem

@@ -6,13 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from havn.contracts.storage import (
-    DataElement,
-    SignDocument,
-    SignedDataElement,
-    Signee,
-    SignRequest,
-)
+from havn.contracts.signing import SignDocument, SignedDataElement, Signee, SignRequest
+from havn.contracts.storage import DataElement
 from havn.kit.blobs import BlobNotFoundError
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem

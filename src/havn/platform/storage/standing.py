@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from havn.contracts import storage as contract
-from havn.contracts.storage import InstanceEvent, PlatformUser, ProcessElementInfo, ProcessState, TaskMove, TaskMoved
+from havn.contracts import standing as contract
+from havn.contracts.standing import TaskMove, TaskMoved
+from havn.contracts.storage import InstanceEvent, PlatformUser, ProcessElementInfo, ProcessState
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.platform.storage.ids import new_guid

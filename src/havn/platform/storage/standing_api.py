@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from havn.contracts.storage import TaskMove
+from havn.contracts.standing import TaskMove
 from havn.kit.web import json_response
 from havn.platform.storage import bodies
 from havn.platform.storage.access import Access

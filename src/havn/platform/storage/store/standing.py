@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from havn.contracts.storage import DataTypeStanding, ProcessState, TaskStanding
+from havn.contracts.standing import DataTypeStanding, TaskStanding
+from havn.contracts.storage import ProcessState
 from havn.platform.storage.store import Queries
 
 _SAMPLE = 5
