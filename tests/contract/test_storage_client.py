@@ -1,4 +1,4 @@
-"""`StorageClient` against the real API: every method, and what a failure becomes."""
+"""The clients of storage against the real API: every method, and what a failure becomes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_an_instance_from_creation_to_clean_end(world):
     assert (gone.value.status, gone.value.code) == (404, "data_element_not_found")
 
     assert (await storage.delete_instance(made.id, user)).status.is_soft_deleted
-    await storage.undelete(made.id, user)
+    await world.boxes.undelete(made.id, user)
     assert (await storage.complete(made.id, owner)).complete_confirmations[0].stakeholder_id == "ttd"
     assert (await storage.delete_instance(made.id, user, hard=True)).status.is_hard_deleted
     with pytest.raises(Problem) as gone:
@@ -144,26 +144,26 @@ async def test_queries_and_message_boxes(world):
     assert "continuationToken" in page.next
     by_number = InstanceQuery(owner_identifier="Person:01899912345")
     assert (await storage.query(by_number, user)).count == 3
-    lines = await storage.message_box(MessageBoxQuery(instance_owner_party_id_list=[50001]), user)
+    lines = await world.boxes.search(MessageBoxQuery(instance_owner_party_id_list=[50001]), user)
     assert [each.id for each in lines] == [each.guid for each in made[::-1]]
-    assert await storage.message_box_instance(made[0].id, user, language="en") == lines[2]
-    assert [each.event_type for each in await storage.message_box_events(made[0].id, user)] == ["Created"]
+    assert await world.boxes.instance(made[0].id, user, language="en") == lines[2]
+    assert [each.event_type for each in await world.boxes.events(made[0].id, user)] == ["Created"]
 
 
 async def test_what_components_do(world):
-    storage, component = world.client, Credentials(platform_token=world.component())
+    storage, apps, component = world.client, world.apps, Credentials(platform_token=world.component())
     application = Application(id="ttd/ny", title={"nb": "Ny"}, data_types=[DataType(id="model", max_size=5)])
-    published = await storage.publish_application(application, component)
+    published = await apps.publish_application(application, component)
     assert published.data_type("model").max_size == 5
-    assert await storage.application("ttd/ny") == published
-    assert published in await storage.applications("ttd")
-    assert len(await storage.applications()) == 3
+    assert await apps.application("ttd/ny") == published
+    assert published in await apps.applications("ttd")
+    assert len(await apps.applications()) == 3
     text = TextResource(language="nn", resources=[TextResourceElement(id="appName", value="Ny")])
-    await storage.publish_text("ttd/ny", text, component)
-    assert (await storage.text("ttd/ny", "nn", Credentials(world.user()))).resources == text.resources
-    await storage.delete_text("ttd/ny", "nn", component)
-    assert (await storage.delete_application("ttd/ny", component)).valid_to is not None
-    await storage.delete_application("ttd/ny", component, hard=True)
+    await apps.publish_text("ttd/ny", text, component)
+    assert (await apps.text("ttd/ny", "nn", Credentials(world.user()))).resources == text.resources
+    await apps.delete_text("ttd/ny", "nn", component)
+    assert (await apps.delete_application("ttd/ny", component)).valid_to is not None
+    await apps.delete_application("ttd/ny", component, hard=True)
 
     user = Credentials(world.user())
     made = await storage.create_instance("ttd/skjema", OWNED, user)

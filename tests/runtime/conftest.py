@@ -23,9 +23,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from havn.appfolder import AppFolder, AppId
+from havn.clients.applications import ApplicationsClient
 from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
-from havn.clients.storage import StorageClient
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.http import HttpClient
 from havn.local.oidc import app as login_app
@@ -190,7 +190,7 @@ class Stage:
         )
         assert answer.status_code == 204, answer.text
         await AuthorizationClient(http).publish_policy(read.org, read.app, read.policy_xml, credentials)
-        await StorageClient(http).publish_application(read.metadata, credentials)
+        await ApplicationsClient(http).publish_application(read.metadata, credentials)
         await http.close()
         made = RuntimeSettings(
             domain=DOMAIN,

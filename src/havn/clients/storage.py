@@ -1,4 +1,4 @@
-"""Client of the Storage API.
+"""Client of the Storage API for instances and their data; `applications` and `messagebox` are beside it.
 
 An instance is named by its id, `{partyId}/{guid}`. Every method raises the `Problem` that storage answered with:
 401, 403, 404, 409 (locked), 412 (`if_match` is no longer the version), 413, 422, 503.
@@ -11,22 +11,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from havn.clients import answers
+from havn.clients.calls import Calls, flag
 from havn.clients.credentials import Credentials
-from havn.contracts.messagebox import MessageBoxEvent, MessageBoxInstance, MessageBoxQuery
+from havn.clients.instance_query import query_params
 from havn.contracts.signing import SignRequest
-from havn.contracts.standing import Standing, TaskMove, TaskMoved
 from havn.contracts.storage import (
     IDEMPOTENCY_HEADER,
     LOCK_TOKEN_HEADER,
     OWNER_IDENTIFIER_HEADER,
-    Application,
-    ApplicationList,
     AuthInfo,
     DataElement,
     DataElementList,
@@ -46,14 +44,9 @@ from havn.contracts.storage import (
     QueryResponse,
     ReadStatus,
     Substatus,
-    TextResource,
 )
-from havn.kit.http import HttpClient, Response, TransportError
+from havn.kit.http import HttpClient, TransportError
 from havn.kit.problem import Problem
-
-T = TypeVar("T")
-_BASE = "/storage/api/v1"
-_NAME = "Storage"
 
 
 class Download(msgspec.Struct, frozen=True):
@@ -67,11 +60,11 @@ class Download(msgspec.Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
-class StorageClient:
+class StorageClient(Calls):
     """Calls storage through `http`, whose base address is the platform's."""
 
     def __init__(self, http: HttpClient) -> None:
-        self._http = http
+        super().__init__(http, "/storage/api/v1", of="Storage")
 
     # --- Instances ---------------------------------------------------------------------------------------------------
 
@@ -103,7 +96,7 @@ class StorageClient:
     async def delete_instance(self, instance_id: str, credentials: Credentials, *, hard: bool = False) -> Instance:
         """Mark as deleted, for good when `hard`."""
         return await self._send(
-            "DELETE", f"/instances/{instance_id}", credentials, Instance, params={"hard": _flag(hard)}
+            "DELETE", f"/instances/{instance_id}", credentials, Instance, params={"hard": flag(hard)}
         )
 
     async def complete(self, instance_id: str, credentials: Credentials) -> Instance:
@@ -163,7 +156,7 @@ class StorageClient:
             credentials,
             Instance,
             update,
-            params={"deleteGeneratedElements": _flag(delete_generated_elements)},
+            params={"deleteGeneratedElements": flag(delete_generated_elements)},
             headers=_match(if_match),
         )
 
@@ -195,12 +188,12 @@ class StorageClient:
         headers = {**_content(content_type, filename), **_idempotent(idempotency_key)}
         response = await self._http.request(
             "POST",
-            f"{_BASE}/instances/{instance_id}/data",
+            f"{self._base}/instances/{instance_id}/data",
             params=params,
             headers={**credentials.headers(), **headers},
             content=content,
         )
-        return answers.read(response, DataElement, of=_NAME)
+        return answers.read(response, DataElement, of=self._of)
 
     async def replace_data(
         self,
@@ -218,29 +211,29 @@ class StorageClient:
         """Replace an element's content, content type, file name and references (those not given are removed)."""
         response = await self._http.request(
             "PUT",
-            f"{_BASE}/instances/{instance_id}/data/{element_id}",
+            f"{self._base}/instances/{instance_id}/data/{element_id}",
             params=_references(refs, generated_from_task),
             headers={**credentials.headers(), **_content(content_type, filename), **_match(if_match)},
             content=content,
         )
-        return answers.read(response, DataElement, of=_NAME)
+        return answers.read(response, DataElement, of=self._of)
 
     async def read_data(self, instance_id: str, element_id: str, credentials: Credentials) -> bytes:
         """An element's whole content in memory: for form data."""
         response = await self._request("GET", f"/instances/{instance_id}/data/{element_id}", credentials)
         if not response.is_success:
-            raise answers.failure(response, of=_NAME)
+            raise answers.failure(response, of=self._of)
         return bytes(response.content)
 
     @asynccontextmanager
     async def open_data(self, instance_id: str, element_id: str, credentials: Credentials) -> AsyncIterator[Download]:
         """An element's content piece by piece: `async with client.open_data(…) as download`."""
-        path = f"{_BASE}/instances/{instance_id}/data/{element_id}"
+        path = f"{self._base}/instances/{instance_id}/data/{element_id}"
         try:
             async with self._http.stream("GET", path, headers=credentials.headers()) as response:
                 if not response.is_success:
                     await response.aread()
-                    raise answers.failure(response, of=_NAME)
+                    raise answers.failure(response, of=self._of)
                 length = response.headers.get("content-length")
                 tag = response.headers.get("etag", "").strip('"')
                 yield Download(
@@ -270,7 +263,7 @@ class StorageClient:
             f"/instances/{instance_id}/data/{element_id}",
             credentials,
             DataElement,
-            params={"delay": _flag(delay)},
+            params={"delay": flag(delay)},
             headers=_match(if_match),
         )
 
@@ -349,163 +342,6 @@ class StorageClient:
     async def event(self, instance_id: str, event_id: str, credentials: Credentials) -> InstanceEvent:
         """One event."""
         return await self._send("GET", f"/instances/{instance_id}/events/{event_id}", credentials, InstanceEvent)
-
-    # --- Applications and texts --------------------------------------------------------------------------------------
-
-    async def applications(self, org: str | None = None) -> list[Application]:
-        """The applications known, of one org or all."""
-        path = "/applications" if org is None else f"/applications/{quote(org, safe='')}"
-        return (await self._send("GET", path, Credentials(), ApplicationList)).applications
-
-    async def application(self, app_id: str) -> Application:
-        """The metadata of `{org}/{app}`."""
-        return await self._send("GET", f"/applications/{app_id}", Credentials(), Application)
-
-    async def publish_application(self, application: Application, credentials: Credentials) -> Application:
-        """Write an application's metadata, new or not; platform components only."""
-        return await self._send(
-            "POST", "/applications", credentials, Application, application, params={"appId": application.id}
-        )
-
-    async def delete_application(self, app_id: str, credentials: Credentials, *, hard: bool = False) -> Application:
-        """End an application's validity, or remove it with its texts (`hard`); platform components only."""
-        return await self._send(
-            "DELETE", f"/applications/{app_id}", credentials, Application, params={"hard": _flag(hard)}
-        )
-
-    async def text(self, app_id: str, language: str, credentials: Credentials) -> TextResource:
-        """The texts of an application in one language."""
-        return await self._send("GET", f"/applications/{app_id}/texts/{language}", credentials, TextResource)
-
-    async def publish_text(self, app_id: str, text: TextResource, credentials: Credentials) -> TextResource:
-        """Write an application's texts in one language, new or not; platform components only."""
-        return await self._send("POST", f"/applications/{app_id}/texts", credentials, TextResource, text)
-
-    async def delete_text(self, app_id: str, language: str, credentials: Credentials) -> None:
-        """Remove an application's texts in one language; platform components only."""
-        await self._done("DELETE", f"/applications/{app_id}/texts/{language}", credentials)
-
-    async def standing(self, app_id: str, credentials: Credentials) -> Standing:
-        """Where the open instances of an application stand; platform components only."""
-        return await self._send("GET", f"/applications/{app_id}/standing", credentials, Standing)
-
-    async def move_tasks(self, app_id: str, move: TaskMove, credentials: Credentials) -> TaskMoved:
-        """Move some open instances of an application to another task; to be repeated while there are more.
-
-        Platform components only.
-        """
-        return await self._send("POST", f"/applications/{app_id}/standing/moves", credentials, TaskMoved, move)
-
-    # --- Message box -------------------------------------------------------------------------------------------------
-
-    async def message_box(self, query: MessageBoxQuery, credentials: Credentials) -> list[MessageBoxInstance]:
-        """What a person's message box shows, newest first."""
-        return await self._send("POST", "/sbl/instances/search", credentials, list[MessageBoxInstance], query)
-
-    async def message_box_instance(
-        self, instance_id: str, credentials: Credentials, *, language: str = "nb"
-    ) -> MessageBoxInstance:
-        """One line of it."""
-        path = f"/sbl/instances/{instance_id}"
-        return await self._send("GET", path, credentials, MessageBoxInstance, params={"language": language})
-
-    async def message_box_events(self, instance_id: str, credentials: Credentials) -> list[MessageBoxEvent]:
-        """What happened to an instance, as its owner is shown it."""
-        return await self._send("GET", f"/sbl/instances/{instance_id}/events", credentials, list[MessageBoxEvent])
-
-    async def undelete(self, instance_id: str, credentials: Credentials) -> None:
-        """Take back a soft deletion."""
-        await self._done("PUT", f"/sbl/instances/{instance_id}/undelete", credentials)
-
-    # --- Plumbing ----------------------------------------------------------------------------------------------------
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        credentials: Credentials,
-        body: Any = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        sent = {**credentials.headers(), **(headers or {})}
-        content = None
-        if body is not None:
-            sent["content-type"] = "application/json"
-            content = msgspec.json.encode(body)
-        return await self._http.request(method, _BASE + path, params=params, headers=sent, content=content)
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        credentials: Credentials,
-        type_: type[T],
-        body: Any = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
-        response = await self._request(method, path, credentials, body, params=params, headers=headers)
-        return answers.read(response, type_, of=_NAME)
-
-    async def _done(
-        self,
-        method: str,
-        path: str,
-        credentials: Credentials,
-        body: Any = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        response = await self._request(method, path, credentials, body, headers=headers)
-        if not response.is_success:
-            raise answers.failure(response, of=_NAME)
-
-
-_QUERY_NAMES = {
-    "org": "org",
-    "app_id": "appId",
-    "party_id": "instanceOwner.partyId",
-    "current_task": "process.currentTask",
-    "is_complete": "process.isComplete",
-    "ended": "process.ended",
-    "due_before": "dueBefore",
-    "visible_after": "visibleAfter",
-    "created": "created",
-    "last_changed": "lastChanged",
-    "is_archived": "status.isArchived",
-    "is_soft_deleted": "status.isSoftDeleted",
-    "is_hard_deleted": "status.isHardDeleted",
-    "confirmed": "confirmed",
-    "exclude_confirmed_by": "excludeConfirmedBy",
-    "archive_reference": "A3Ref",
-    "search_string": "searchString",
-    "order": "order",
-    "size": "size",
-    "include_data_elements": "includeDataElements",
-    "continuation_token": "continuationToken",
-}
-
-
-def query_params(query: InstanceQuery) -> dict[str, str | list[str]]:
-    """`query` as the query parameters of `GET /instances`; what is not set is left out."""
-    params: dict[str, str | list[str]] = {}
-    for field, name in _QUERY_NAMES.items():
-        value = getattr(query, field)
-        if isinstance(value, bool):
-            params[name] = _flag(value)
-        elif isinstance(value, tuple):
-            if value:
-                params[name] = list(value)
-        elif value is not None:
-            params[name] = str(value)
-    return params
-
-
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _match(version: int | None) -> dict[str, str]:

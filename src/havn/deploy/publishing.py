@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import msgspec
 
 from havn.appfolder import AppFolder
+from havn.clients.applications import ApplicationsClient
 from havn.clients.authentication import AuthenticationClient
 from havn.clients.authorization import AuthorizationClient
 from havn.clients.credentials import Credentials
 from havn.clients.management import BASE as MANAGEMENT
 from havn.clients.management import ManagementClient
-from havn.clients.storage import StorageClient
 from havn.contracts.management import Declarations
 from havn.contracts.standing import Standing, TaskMove, TaskMoved
 from havn.engines.egress_policy import EgressPolicy
@@ -47,7 +47,7 @@ class Publisher:
     def __init__(self, http: HttpClient, signer: TokenSource, *, outbound: OutboundRules | None = None) -> None:
         self._authentication = AuthenticationClient(http)
         self._authorization = AuthorizationClient(http)
-        self._storage = StorageClient(http)
+        self._applications = ApplicationsClient(http)
         self._management = ManagementClient(http)
         self._signer = signer
         self._http = http
@@ -65,12 +65,12 @@ class Publisher:
         if self._outbound is not None:
             await self._outbound.put(folder.org, folder.app, folder.egress)
         metadata = msgspec.structs.replace(folder.metadata, id=folder.id, org=folder.org, version_id=release)
-        await self._storage.publish_application(metadata, self._credentials())
+        await self._applications.publish_application(metadata, self._credentials())
         for text in folder.texts.values():
-            await self._storage.publish_text(folder.id, text, self._credentials())
+            await self._applications.publish_text(folder.id, text, self._credentials())
         for language in (before.texts.keys() if before is not None else frozenset()) - folder.texts.keys():
             try:
-                await self._storage.delete_text(folder.id, language, self._credentials())
+                await self._applications.delete_text(folder.id, language, self._credentials())
             except Problem as problem:
                 if problem.status != 404:
                     raise
@@ -94,11 +94,11 @@ class Publisher:
 
     async def standing(self, org: str, app: str) -> Standing:
         """Where the app's open instances stand."""
-        return await self._storage.standing(f"{org}/{app}", self._credentials())
+        return await self._applications.standing(f"{org}/{app}", self._credentials())
 
     async def move(self, org: str, app: str, move: TaskMove) -> TaskMoved:
         """Move some of the app's open instances; to be repeated while there are more."""
-        return await self._storage.move_tasks(f"{org}/{app}", move, self._credentials())
+        return await self._applications.move_tasks(f"{org}/{app}", move, self._credentials())
 
     async def withdraw(self, org: str, app: str) -> None:
         """Take away the outbound rules and the Apis of an app that is no longer deployed."""

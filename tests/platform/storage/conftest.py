@@ -14,7 +14,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from havn.clients.applications import ApplicationsClient
 from havn.clients.credentials import Credentials
+from havn.clients.messagebox import MessageBoxClient
 from havn.clients.storage import StorageClient
 from havn.contracts.authorization import AttributePair, DelegatedRight, PolicyFacts, SubjectFacts, SubjectRef
 from havn.guard.facts import FactCache
@@ -173,7 +175,8 @@ class World:
         self.app = wire(ports)
         self.transport = httpx2.ASGITransport(app=self.app)
         self.http = httpx2.AsyncClient(transport=self.transport, base_url="http://storage")
-        self.client = StorageClient(HttpClient("http://storage", name="Storage", transport=self.transport))
+        http = HttpClient("http://storage", name="Storage", transport=self.transport)
+        self.client, self.apps, self.boxes = StorageClient(http), ApplicationsClient(http), MessageBoxClient(http)
         contents = Contents(ports.database, ports.blobs, clock)
         self.contents = contents
         self.housekeeping = Housekeeping(ports.database, contents, clock)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from havn.clients.applications import ApplicationsClient
 from havn.clients.credentials import Credentials
 from havn.clients.storage import StorageClient
 from havn.contracts.storage import (
@@ -136,7 +137,7 @@ async def test_killed_in_the_middle_of_submits_it_loses_and_doubles_nothing(
     storage, credentials = StorageClient(http), Credentials(world.user(exp=4_000_000_000, nbf=0, iat=0))
     platform = Credentials(platform_token=_fresh_component_token(world))
     application = Application(id="ttd/skjema", data_types=[DataType(id="model")])
-    await storage.publish_application(application, platform)
+    await ApplicationsClient(http).publish_application(application, platform)
     answers = Answers()
     submits = [asyncio.create_task(_submit(storage, answers, credentials, number)) for number in range(CASES)]
     for count in DEATHS_AFTER:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from havn.clients.applications import ApplicationsClient
 from havn.clients.register import RegisterClient
 from havn.clients.storage import StorageClient
 from havn.guard.callers import Callers
@@ -153,7 +154,13 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     replay = Replay(stores.decisions, stores.policies, administration, log.pseudonyms, clock=clock)
     access_lists = AccessLists(stores.access_lists, information, addresses, clock=clock, announce=hub.tell)
     registry = Registry(
-        stores.resources, addresses, administration, stores.access_lists, storage, clock=clock, announce=hub.tell
+        stores.resources,
+        addresses,
+        administration,
+        stores.access_lists,
+        ApplicationsClient(http),
+        clock=clock,
+        announce=hub.tell,
     )
     rule_api = DelegationRuleApi(
         DelegationRules(delegations, stores.delegations, information, administration, clock=clock)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from havn.clients.storage import StorageClient
+from havn.clients.applications import ApplicationsClient
 from havn.contracts import authorization as contract
 from havn.contracts.application import Application
 from havn.contracts.authorization import AttributePair, Change, Published
@@ -46,7 +46,7 @@ class Registry:
         addresses: Addresses,
         administration: PolicyAdministration,
         access_lists: AccessListStore,
-        storage: StorageClient,
+        applications: ApplicationsClient,
         *,
         clock: Clock,
         announce: Callable[[Change], None],
@@ -55,7 +55,7 @@ class Registry:
         self._addresses = addresses
         self._administration = administration
         self._access_lists = access_lists
-        self._storage = storage
+        self._applications = applications
         self._clock = clock
         self._announce = announce
 
@@ -78,7 +78,7 @@ class Registry:
         if version_id is not None or not all(_NAME.fullmatch(part) for part in app):
             raise _not_found()
         try:
-            metadata = await self._storage.application("/".join(app))
+            metadata = await self._applications.application("/".join(app))
         except Problem as problem:
             if problem.status in (400, 404):
                 raise _not_found() from None
@@ -97,7 +97,7 @@ class Registry:
             limited = await self._access_lists.all_limited()
             found += [
                 as_resource(metadata, limited=(metadata.org, (metadata.id or "").partition("/")[2]) in limited)
-                for metadata in await self._storage.applications()
+                for metadata in await self._applications.applications()
                 if metadata.valid_to is None or metadata.valid_to > now
             ]
         return found
