@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from havn.gateway.egress.wiring import build
 from havn.kit import log, settings
 from havn.kit.clock import system_clock
 from havn.kit.operations import Operations
+from havn.kit.signals import stop_event
 from havn.kit.tls import TlsContext, TlsError
 from havn.kit.trust import TrustError
 
@@ -30,10 +30,7 @@ async def main(settings: EgressSettings) -> None:
     built = build(settings, write=_write, clock=system_clock)
     built.policies.load()
     operations = Operations(built.metrics)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_event()
     await built.proxy.listen(settings.host, settings.port, context)
     if settings.operations_port:
         await operations.listen(settings.host, settings.operations_port, context)
