@@ -68,6 +68,7 @@ def test_cases_beside_the_policy_pass_and_fail(run: Run, folder: Path, policy: P
 
 
 def test_missing_and_broken_cases_are_one_sentence(run: Run, folder: Path, policy: Path) -> None:
+    policy.with_name("policy.test.yaml").unlink()
     code, out, err = run("test", folder)
     assert (code, out) == (2, "")
     assert "There are no cases at" in err
