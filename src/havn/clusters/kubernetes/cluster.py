@@ -1,8 +1,7 @@
 """`KubernetesCluster`: an app is a Helm release of `charts/app`, and it is there when the cluster says so.
 
-Helm does not wait: we watch the pods ourselves, so that a release that cannot start is seen at once and with its
-reason, before the revision that was last ready is put back. Which one that was stands on the Deployment, so that a
-deploy killed half way does not make a broken revision the one to go back to.
+When a release does not become ready, the revision that was last ready is put back. Which one that was stands on the
+Deployment, so that a deploy killed half way does not make a broken revision the one to go back to.
 """
 
 from __future__ import annotations
@@ -10,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from havn.clusters.kubernetes import drift, execution, leaves, logs, nodes, reading, secrets
+from havn.clusters.kubernetes import drift, execution, leaves, logs, reading, secrets
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
 from havn.clusters.kubernetes.leaves import Issuer
-from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Event, Pod, Service
+from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Pod, Service
+from havn.clusters.kubernetes.readiness import LEAVING_SECONDS, POLL_SECONDS, NotReady, Readiness, reasons
 from havn.clusters.kubernetes.values import Image, values
 from havn.clusters.port import (
     AppStatus,
@@ -44,10 +44,7 @@ _OURS = "app.kubernetes.io/component"
 _ORG = "app.kubernetes.io/part-of"
 _DNS = "havn-dns"
 _READY_REVISION = "havn/ready-revision"
-_POLL_SECONDS = 0.25
 _SCALE_WITHIN = 60.0
-# Beyond its own time to end, for a pod whose node is slow to say that it is gone.
-_LEAVING_SECONDS = 30.0
 
 
 class Images(Protocol):
@@ -70,10 +67,6 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """The folder of `charts/app`."""
     values: Mapping[str, Any] = {}
     """Values of the chart for every app of the cluster: domain, platform, ingress, network policy, scaling."""
-
-
-class _NotReady(Exception):
-    """The reason, a sentence."""
 
 
 class KubernetesCluster:
@@ -103,6 +96,7 @@ class KubernetesCluster:
         self._helm = helm
         self._images = images
         self._front = front
+        self._readiness = Readiness(kube, self._known, self._pods)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def apply(self, workload: Workload, progress: Progress = silent) -> AppStatus:
@@ -124,15 +118,15 @@ class KubernetesCluster:
             try:
                 revision = await self._upgrade(app, asked, workload.replicas)
                 progress(f"Helm has made revision {revision}.")
-                await self._ready(app, workload.ready_within, old, progress)
+                await self._readiness.wait(app, workload.ready_within, old, progress)
                 await self._routed(app, workload.replicas)
-            except (_NotReady, ClusterError) as error:
+            except (NotReady, ClusterError) as error:
                 status = await self._as_it_is(workload)
                 progress("It did not become ready; what ran before is put back.")
                 reason = f"The release did not become ready: {error}"
                 try:
                     await self._put_back(app, before)
-                except (_NotReady, ClusterError) as worse:
+                except (NotReady, ClusterError) as worse:
                     reason += f" And what ran before could not be put back: {worse}"
                 raise RolloutFailed(reason, status) from error
             marks = {_READY_REVISION: str(revision), reading.BASE: image.base}
@@ -147,9 +141,9 @@ class KubernetesCluster:
             old = {pod.metadata.name for pod in await self._pods(app)}
             try:
                 await self._set_replicas(app, replicas)
-                await self._ready(app, _SCALE_WITHIN, old, progress)
+                await self._readiness.wait(app, _SCALE_WITHIN, old, progress)
                 await self._routed(app, replicas)
-            except _NotReady as error:
+            except NotReady as error:
                 status = await self._status(await self._known(app))
                 await self._set_replicas(app, before)
                 raise RolloutFailed(f"Not every replica became ready: {error}", status) from error
@@ -167,7 +161,7 @@ class KubernetesCluster:
         for pod in await self.kube.list("v1", "pods", Pod, labels=ours):
             pods[pod.metadata.labels.get(_NAME, "")].append(pod)
         return [
-            reading.status(each, found := pods[each.metadata.name], await self._reasons(found))
+            reading.status(each, found := pods[each.metadata.name], await reasons(self.kube, found))
             for each in sorted(deployments, key=lambda each: each.metadata.name)
         ]
 
@@ -276,7 +270,7 @@ class KubernetesCluster:
 
     async def _status(self, deployment: Deployment) -> AppStatus:
         pods = await self._pods(deployment.metadata.name)
-        return reading.status(deployment, pods, await self._reasons(pods))
+        return reading.status(deployment, pods, await reasons(self.kube, pods))
 
     async def _as_it_is(self, workload: Workload) -> AppStatus:
         """For a report of what failed: when it cannot be read, what was asked for alone."""
@@ -284,70 +278,6 @@ class KubernetesCluster:
             return await self.status(workload.app)
         except ClusterError:
             return AppStatus(app=workload.app, release=workload.release, replicas=workload.replicas)
-
-    async def _reasons(self, pods: Collection[Pod]) -> dict[str, str]:
-        """Why each of the pods that are not ready is not."""
-        found = {}
-        for pod in pods:
-            if reading.state(pod) in ("ready", "stopping"):
-                continue
-            name = pod.metadata.name
-            with contextlib.suppress(ClusterError):
-                events = await self.kube.list("v1", "events", Event, fields=f"involvedObject.name={name}")
-                line = await self._last_line(name) if reading.crashed(pod) else None
-                troubles = await nodes.troubles(self.kube) if reading.unplaced(pod) else ()
-                found[name] = reading.why(pod, events, line, troubles)
-        return found
-
-    async def _last_line(self, pod: str) -> str | None:
-        # Of the container before, when it has been started again; there is none the first time.
-        for which in ({"previous": "true"}, {}):
-            last = None
-            with contextlib.suppress(ClusterError):
-                async for line in self.kube.log(pod, tailLines="20", limitBytes="20000", **which):
-                    last = line.strip()[:500] or last
-            if last is not None:
-                return last
-        return None
-
-    async def _ready(self, app: str, within: float, old: Collection[str], progress: Progress) -> None:
-        """Return once exactly what was asked for runs. Raises `_NotReady`.
-
-        Each new replica has `within` seconds; `old` are the pods that were there before.
-        """
-        clock = asyncio.get_running_loop().time
-        ready: set[str] = set()
-        deadline, told = clock() + within, ""
-        troubles: set[str] = set()
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            try:
-                deployment, pods = await self._known(app), await self._pods(app)
-            except UnknownApp:
-                raise _NotReady("somebody has deleted its Deployment.") from None
-            except ClusterError as error:
-                # It may be back before the time is up.
-                if clock() > deadline:
-                    raise _NotReady(str(error)) from error
-                continue
-            status = reading.status(deployment, pods, {})
-            if deployment.rolled_out and status.settled:
-                return
-            new = {pod.metadata.name for pod in pods if reading.state(pod) == "ready"} - set(old) - ready
-            if new:
-                ready |= new
-                deadline = clock() + within
-                progress(f"{', '.join(sorted(new))} {'is' if len(new) == 1 else 'are'} ready.")
-            elif deployment.rolled_out and told != "leaving":
-                told = "leaving"
-                deadline = clock() + deployment.spec.template.spec.termination_grace_period_seconds + _LEAVING_SECONDS
-                progress("The replicas before it end.")
-            fresh = [pod for pod in pods if pod.metadata.name not in old]
-            await self._tell_troubles(deployment, fresh, troubles, progress)
-            if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
-                if told == "leaving":
-                    return
-                raise _NotReady(await self._reason(deployment, fresh, within))
 
     async def _upgrade(self, app: str, asked: Mapping[str, Any], replicas: int) -> int:
         """Have Helm make a revision, whatever somebody has done to its objects by hand."""
@@ -372,23 +302,6 @@ class KubernetesCluster:
                 found = True
         return found
 
-    async def _tell_troubles(
-        self, deployment: Deployment, pods: Collection[Pod], told: set[str], progress: Progress
-    ) -> None:
-        """Say at once what keeps a pod from being ready, each kind of trouble of a pod once."""
-        if (blocked := reading.blocked(deployment)) and "blocked" not in told:
-            told.add("blocked")
-            progress(blocked)
-        for pod in pods:
-            if not reading.troubled(pod) or reading.state(pod) == "stopping":
-                continue
-            kind = f"{pod.metadata.name} {reading.restarts(pod)} {reading.state(pod)}"
-            if kind in told:
-                continue
-            told.add(kind)
-            for name, reason in (await self._reasons([pod])).items():
-                progress(f"{name}: {reason}")
-
     async def _keep_replicas(self, before: Deployment) -> None:
         """Let the replicas that run stay while the autoscaler takes over their number from Helm."""
         name = before.metadata.name
@@ -396,16 +309,6 @@ class KubernetesCluster:
             body = {"apiVersion": _APPS, "kind": "Deployment", "metadata": {"name": name},
                     "spec": {"replicas": before.spec.replicas}}  # fmt: skip
             await self.kube.own(_APPS, f"deployments/{name}", body)
-
-    async def _reason(self, deployment: Deployment, pods: Collection[Pod], within: float) -> str:
-        if blocked := reading.blocked(deployment):
-            return blocked
-        reasons = await self._reasons(pods)
-        # An evicted pod stays listed, perhaps since long before.
-        for pod in sorted(pods, key=lambda pod: (pod.status.phase == "Failed", -reading.restarts(pod))):
-            if pod.metadata.name in reasons:
-                return f"{pod.metadata.name}: {reasons[pod.metadata.name]}"
-        return f"it was not ready within {within:g} seconds."
 
     async def _routed(self, app: str, replicas: int) -> None:
         if self._front is None:
@@ -415,7 +318,7 @@ class KubernetesCluster:
         else:
             reason = await self._front.leads_nowhere(app, known=True)
         if reason:
-            raise _NotReady(reason)
+            raise NotReady(reason)
 
     async def _put_back(self, app: str, before: Deployment | None) -> None:
         """Make the app what it was when it was last ready; when it never was, take it away."""
@@ -429,7 +332,7 @@ class KubernetesCluster:
         await self._helm.rollback(app, int(good))
         if (await self._known(app)).spec.replicas != before.spec.replicas:
             await self._set_replicas(app, before.spec.replicas)
-        await self._ready(app, _SCALE_WITHIN, old, silent)
+        await self._readiness.wait(app, _SCALE_WITHIN, old, silent)
         revision = (await self._helm.history(app))[-1].revision
         await self.kube.merge(
             _APPS, f"deployments/{app}", {"metadata": {"annotations": {_READY_REVISION: str(revision)}}}
@@ -451,9 +354,9 @@ class KubernetesCluster:
         pods = await self._pods(app)
         grace = max((pod.spec.termination_grace_period_seconds for pod in pods), default=0)
         try:
-            async with asyncio.timeout(grace + _LEAVING_SECONDS):
+            async with asyncio.timeout(grace + LEAVING_SECONDS):
                 while await self._pods(app):  # noqa: ASYNC110  (the truth is in the cluster)
-                    await asyncio.sleep(_POLL_SECONDS)
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise ClusterError(f"Pods of {app} do not end: look at their nodes.") from None
         await secrets.keep_only(self.kube, app, ())

@@ -1,0 +1,131 @@
+"""Waiting until exactly what was asked for runs, telling meanwhile what stands in the way.
+
+Helm does not wait: we watch the pods ourselves, so that a release that cannot start is seen at once and with its
+reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection
+
+from havn.clusters.kubernetes import nodes, reading
+from havn.clusters.kubernetes.kube import Kube
+from havn.clusters.kubernetes.objects import Deployment, Event, Pod
+from havn.clusters.port import ClusterError, Progress, UnknownApp
+
+POLL_SECONDS = 0.25
+# Beyond its own time to end, for a pod whose node is slow to say that it is gone.
+LEAVING_SECONDS = 30.0
+
+
+class NotReady(Exception):
+    """The reason, a sentence."""
+
+
+class Readiness:
+    """Of the apps of a cluster: `known` finds an app's Deployment, or raises `UnknownApp`; `pods` finds its pods."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        known: Callable[[str], Awaitable[Deployment]],
+        pods: Callable[[str], Awaitable[list[Pod]]],
+    ) -> None:
+        self._kube = kube
+        self._known = known
+        self._pods = pods
+
+    async def wait(self, app: str, within: float, old: Collection[str], progress: Progress) -> None:
+        """Return once exactly what was asked for runs. Raises `NotReady`.
+
+        Each new replica has `within` seconds; `old` are the pods that were there before.
+        """
+        clock = asyncio.get_running_loop().time
+        ready: set[str] = set()
+        deadline, told = clock() + within, ""
+        troubles: set[str] = set()
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                deployment, pods = await self._known(app), await self._pods(app)
+            except UnknownApp:
+                raise NotReady("somebody has deleted its Deployment.") from None
+            except ClusterError as error:
+                # It may be back before the time is up.
+                if clock() > deadline:
+                    raise NotReady(str(error)) from error
+                continue
+            status = reading.status(deployment, pods, {})
+            if deployment.rolled_out and status.settled:
+                return
+            new = {pod.metadata.name for pod in pods if reading.state(pod) == "ready"} - set(old) - ready
+            if new:
+                ready |= new
+                deadline = clock() + within
+                progress(f"{', '.join(sorted(new))} {'is' if len(new) == 1 else 'are'} ready.")
+            elif deployment.rolled_out and told != "leaving":
+                told = "leaving"
+                deadline = clock() + deployment.spec.template.spec.termination_grace_period_seconds + LEAVING_SECONDS
+                progress("The replicas before it end.")
+            fresh = [pod for pod in pods if pod.metadata.name not in old]
+            await self._tell_troubles(deployment, fresh, troubles, progress)
+            if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
+                if told == "leaving":
+                    return
+                raise NotReady(await self._reason(deployment, fresh, within))
+
+    async def _tell_troubles(
+        self, deployment: Deployment, pods: Collection[Pod], told: set[str], progress: Progress
+    ) -> None:
+        """Say at once what keeps a pod from being ready, each kind of trouble of a pod once."""
+        if (blocked := reading.blocked(deployment)) and "blocked" not in told:
+            told.add("blocked")
+            progress(blocked)
+        for pod in pods:
+            if not reading.troubled(pod) or reading.state(pod) == "stopping":
+                continue
+            kind = f"{pod.metadata.name} {reading.restarts(pod)} {reading.state(pod)}"
+            if kind in told:
+                continue
+            told.add(kind)
+            for name, reason in (await reasons(self._kube, [pod])).items():
+                progress(f"{name}: {reason}")
+
+    async def _reason(self, deployment: Deployment, pods: Collection[Pod], within: float) -> str:
+        if blocked := reading.blocked(deployment):
+            return blocked
+        found = await reasons(self._kube, pods)
+        # An evicted pod stays listed, perhaps since long before.
+        for pod in sorted(pods, key=lambda pod: (pod.status.phase == "Failed", -reading.restarts(pod))):
+            if pod.metadata.name in found:
+                return f"{pod.metadata.name}: {found[pod.metadata.name]}"
+        return f"it was not ready within {within:g} seconds."
+
+
+async def reasons(kube: Kube, pods: Collection[Pod]) -> dict[str, str]:
+    """Why each of the pods that are not ready is not."""
+    found = {}
+    for pod in pods:
+        if reading.state(pod) in ("ready", "stopping"):
+            continue
+        name = pod.metadata.name
+        with contextlib.suppress(ClusterError):
+            events = await kube.list("v1", "events", Event, fields=f"involvedObject.name={name}")
+            line = await _last_line(kube, name) if reading.crashed(pod) else None
+            troubles = await nodes.troubles(kube) if reading.unplaced(pod) else ()
+            found[name] = reading.why(pod, events, line, troubles)
+    return found
+
+
+async def _last_line(kube: Kube, pod: str) -> str | None:
+    # Of the container before, when it has been started again; there is none the first time.
+    for which in ({"previous": "true"}, {}):
+        last = None
+        with contextlib.suppress(ClusterError):
+            async for line in kube.log(pod, tailLines="20", limitBytes="20000", **which):
+                last = line.strip()[:500] or last
+        if last is not None:
+            return last
+    return None
