@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from havn.kit.http import HttpClient
+from havn.kit.operations import answering
 from havn.kit.problem import Problem
 from havn.kit.tls import Certificate, TlsError, TlsServer
 from havn.kit.trust import Trust, TrustError
@@ -178,6 +179,29 @@ async def test_a_missing_certificate_is_told_by_name(tmp_path):
 
     with pytest.raises(TlsError, match=str(tmp_path)):
         await TlsServer(app, tmp_path, host="127.0.0.1", port=0).serve(asyncio.Event())
+
+
+async def test_metrics_on_a_port_of_their_own_are_told_over_tls_alone(tmp_path):
+    served, bundle = tmp_path / "tls", tmp_path / "ca.crt"
+    served.mkdir()
+    public, private = certificate("mine")
+    mount(served, "0", {"tls.crt": public, "tls.key": private})
+    bundle.write_bytes(public)
+    async with answering(lambda: b"metric 1\n", host="127.0.0.1", port=0, tls=served) as port:
+        http = HttpClient(f"https://127.0.0.1:{port}", name="Metrics", trust=Trust(bundle))
+        assert (await http.request("GET", "/metrics")).text == "metric 1\n"
+        assert (await http.request("GET", "/elsewhere")).status_code == 404
+        await http.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert not (await reader.read(100)).startswith(b"HTTP")
+        writer.close()
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection("127.0.0.1", port)
+    with pytest.raises(TlsError):
+        async with answering(lambda: b"", host="127.0.0.1", port=0, tls=tmp_path):
+            pass
 
 
 async def test_a_client_believes_the_bundle_as_it_is_now(tmp_path):

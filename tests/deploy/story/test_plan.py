@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from havn.contracts.deploy import Deployment, DeployRequest
@@ -153,3 +154,8 @@ async def test_a_release_whose_policy_fails_its_own_cases_is_not_deployed(story)
     assert ended.deployment.status == "failed"
     assert "nobody writes" in ended.deployment.reason
     assert (await story.client().app("tt02", "ttd", "fifth")).release == first
+
+    # What has run before may run again, and what runs may be deployed anew: neither is asked.
+    back = await story.plane.store.request(msgspec.structs.replace(wanted, kind="rollback"), datetime.now(UTC))
+    assert (await story.end(back)).deployment.status == "succeeded"
+    assert (await story.deploy(red, app="fifth")).deployment.status == "succeeded"

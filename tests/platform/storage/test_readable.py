@@ -78,6 +78,22 @@ async def test_a_page_asks_for_facts_a_few_times_however_many_it_passes_over(wor
     assert world.facts.asked <= 3
 
 
+async def test_elements_that_take_an_action_are_decided_about_together(world):
+    made = [await world.instance() for _ in range(12)]
+    for each in made:
+        await world.element(each)
+        await world.element(each, "internt", token=world.owner())
+    world.facts.asked = 0
+    answer = await world.call("GET", f"/instances?{MINE}", world.user())
+    assert [len(each["data"]) for each in answer.json()["instances"]] == [1] * 12
+    assert world.facts.asked == 2
+    path = f"/instances?{MINE}&includeDataElements=true"
+    app = await world.call("GET", path, world.user(), platform=world.component("ttd", "skjema"))
+    assert [len(each["data"]) for each in app.json()["instances"]] == [2] * 12
+    owner = await world.call("GET", "/instances?org=ttd", world.owner())
+    assert [len(each["data"]) for each in owner.json()["instances"]] == [2] * 12
+
+
 async def test_a_page_looks_at_a_bounded_number_and_goes_on_after_the_last_of_them(world, policies):
     rows = await fill(world, 12_000, tasks=3000)
     world.facts.policies["ttd/skjema"] = policies("ttd", [("urn:altinn:rolecode", "dagl", ["read"], ["Task_0"])])

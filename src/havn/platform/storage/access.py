@@ -135,23 +135,37 @@ class Access:
         Hard-deleted ones are for the owner only. Of types that take an action to read, only those whose action is
         permitted; the app itself, proven by its platform token, is shown all, since it counts and checks them.
         """
-        elements = stored.instance.data
-        if not is_owner(principal, stored.org):
-            elements = [each for each in elements if each.delete_status is None]
-        if application is None or not elements:
-            return elements
-        restricted = {
-            each.id: each.action_required_to_read for each in application.data_types if each.action_required_to_read
-        }
-        wanted = {restricted[each.data_type] for each in elements if each.data_type in restricted}
-        if not wanted or await self._is_app(request, stored):
-            return elements
-        decisions = await self._enforcer.decide(principal, resource(stored), sorted(wanted))
-        return [
-            each
-            for each in elements
-            if each.data_type not in restricted or decisions[restricted[each.data_type]].permitted
-        ]
+        return (await self.shown_many(request, principal, [(stored, application)]))[0]
+
+    async def shown_many(
+        self, request: Request, principal: Principal, rows: Sequence[tuple[Stored, Application | None]]
+    ) -> list[Sequence[DataElement]]:
+        """As `shown`, for each of some instances; instances that take the same actions are decided about together."""
+        shown: list[Sequence[DataElement]] = []
+        asked: dict[tuple[str, ...], list[int]] = {}
+        for number, (stored, application) in enumerate(rows):
+            elements = stored.instance.data
+            if not is_owner(principal, stored.org):
+                elements = [each for each in elements if each.delete_status is None]
+            shown.append(elements)
+            restricted = _restricted(application)
+            if wanted := {restricted[each.data_type] for each in elements if each.data_type in restricted}:
+                asked.setdefault(tuple(sorted(wanted)), []).append(number)
+        caller = await require_caller(request, self._components) if asked and HEADER in request.headers else None
+        for actions, those in asked.items():
+            numbers = [
+                number for number in those
+                if caller is None or (caller.org, caller.app) != (rows[number][0].org, rows[number][0].app)
+            ]  # fmt: skip
+            decided = await self._enforcer.decide_many(principal, [resource(rows[n][0]) for n in numbers], actions)
+            for number, decisions in zip(numbers, decided, strict=True):
+                restricted = _restricted(rows[number][1])
+                shown[number] = [
+                    each
+                    for each in shown[number]
+                    if each.data_type not in restricted or decisions[restricted[each.data_type]].permitted
+                ]
+        return shown
 
     async def permitted(
         self, principal: Principal, instances: Sequence[Stored | Outline], actions: Sequence[str]
@@ -165,11 +179,12 @@ class Access:
         }
         return [by_guid.get(each.guid, frozenset()) for each in instances]
 
-    async def _is_app(self, request: Request, stored: Stored) -> bool:
-        if HEADER not in request.headers:
-            return False
-        caller = await require_caller(request, self._components)
-        return (caller.org, caller.app) == (stored.org, stored.app)
+
+def _restricted(application: Application | None) -> dict[str, str]:
+    """The action that reading takes, by data type, of those types that take one."""
+    if application is None:
+        return {}
+    return {each.id: each.action_required_to_read for each in application.data_types if each.action_required_to_read}
 
 
 def _task_type(stored: Stored) -> str | None:

@@ -116,18 +116,21 @@ class Search:
             asked = Question(principal=principal, filter=wanted, descending=descending, with_elements=with_elements)
             page = await self._readable.page(asked, size=size, after=after)
             found, position = [each.stored for each in page.seen], page.after
-        shown = [await self._shown(request, principal, each, sees_deleted=sees_deleted) for each in found]
+        shown = await self._shown(request, principal, found, sees_deleted=sees_deleted)
         return self._answer(params, shown, position)
 
-    async def _shown(self, request: Request, principal: Principal, stored: Stored, *, sees_deleted: bool) -> Instance:
-        """The instance with the elements that the caller is shown."""
-        if not stored.instance.data:
-            return stored.instance
-        application = await self._catalogue.of(stored)
-        data = await self._access.shown(request, principal, stored, application)
+    async def _shown(
+        self, request: Request, principal: Principal, found: Sequence[Stored], *, sees_deleted: bool
+    ) -> list[Instance]:
+        """The instances with the elements that the caller is shown."""
+        rows = [(each, await self._catalogue.of(each) if each.instance.data else None) for each in found]
+        data = await self._access.shown_many(request, principal, rows)
         if not sees_deleted:
-            data = [each for each in data if each.delete_status is None]
-        return msgspec.structs.replace(stored.instance, data=list(data))
+            data = [[each for each in elements if each.delete_status is None] for elements in data]
+        return [
+            msgspec.structs.replace(each.instance, data=list(elements)) if each.instance.data else each.instance
+            for each, elements in zip(found, data, strict=True)
+        ]
 
     async def _allow_owner(self, principal: Principal, params: QueryParams, wanted: Filter | None) -> None:
         """The rules for tokens with an org claim."""
