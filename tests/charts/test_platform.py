@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
+from cryptography import x509
 
+from havn.cli.platform_certificates import certificate_secrets
+from havn.deploy.authority.release import ReleaseAuthority
 from havn.platform import APIS
 
 pytestmark = pytest.mark.cluster
@@ -101,6 +105,10 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.entryPoints": (["http"], {}),
     "ingress.tlsSecret": ("wildcard", {}),
     "ingress.middlewares": (["havn-headers"], {}),
+    "tls.enabled": (False, {}),
+    "tls.authoritySecret": ("bundle", {}),
+    "tls.certManager.issuer": ("ours", {}),
+    "tls.certManager.kind": ("Issuer", {"tls.certManager.issuer": "ours"}),
     "networkPolicy.enabled": (False, {}),
     "networkPolicy.ingressNamespace": ("edge", {}),
     "networkPolicy.ingressPodLabels": ({"edge": "yes"}, {}),
@@ -300,7 +308,82 @@ def test_no_secret_stands_in_what_helm_keeps_and_each_api_mounts_its_own_only(re
     assert names(objects, "Secret") == set()
     for api in APIS:
         volumes = of(objects, "Deployment", f"tt02-{api.name}")["spec"]["template"]["spec"]["volumes"]
-        assert [each["secret"]["secretName"] for each in volumes if "secret" in each] == [f"tt02-{api.name}"]
+        assert [each["secret"]["secretName"] for each in volumes if "secret" in each] == [
+            f"tt02-{api.name}",
+            f"tt02-{api.name}-tls",
+            "tt02-trust",
+        ]
+
+
+def test_every_part_speaks_tls_with_its_own_certificate_and_is_known_by_the_names_it_is_called_by(render):
+    objects = render(EVERYTHING)
+    components = [*(api.name for api in APIS), "deploy", "egress", "login"]
+    for component in components:
+        pod = of(objects, "Deployment", f"tt02-{component}")["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        told = {each["name"]: each["value"] for each in container["env"]}
+        assert (told["HAVN_TLS_DIR"], told["HAVN_TRUST_FILE"]) == ("/mnt/tls", "/mnt/trust/ca.crt")
+        assert told["HAVN_PLATFORM_URL"] == "https://tt02-{api}"
+        assert told.get("HAVN_EGRESS_URL", "https://").startswith("https://")
+        assert {container[f"{kind}Probe"]["httpGet"]["scheme"] for kind in ("startup", "readiness", "liveness")} == {
+            "HTTPS"
+        }
+        # A file that is mounted alone is never renewed.
+        mounts = [each for each in container["volumeMounts"] if each["name"] in ("tls", "trust")]
+        assert [set(each) for each in mounts] == [{"name", "mountPath", "readOnly"}] * 2
+    ports = {
+        item["metadata"]["name"]: item["spec"]["ports"][0]["port"] for item in objects if item["kind"] == "Service"
+    }
+    assert ports.pop("tt02-egress") == 3128
+    assert set(ports.values()) == {443}
+    for route in of(objects, "IngressRoute")["spec"]["routes"]:
+        (backend,) = route["services"]
+        assert (backend["port"], backend["scheme"]) == (443, "https")
+        transport = of(objects, "ServersTransport", backend["serversTransport"])["spec"]
+        assert transport == {"serverName": backend["name"], "rootCAs": [{"secret": "tt02-trust"}]}
+
+
+def test_cert_manager_makes_a_certificate_for_every_name_that_a_part_is_called_by(render):
+    objects = render({**EVERYTHING, "tls.certManager.issuer": "ours"})
+    certificates = {item["metadata"]["name"]: item["spec"] for item in objects if item["kind"] == "Certificate"}
+    assert set(certificates) == names(objects, "Deployment")
+    called = [name for each in certificates.values() for name in each["dnsNames"]]
+    assert sorted(called) == sorted(names(objects, "Service"))
+    for name, spec in certificates.items():
+        volumes = of(objects, "Deployment", name)["spec"]["template"]["spec"]["volumes"]
+        mounted = {each["name"]: each["secret"]["secretName"] for each in volumes if "secret" in each}
+        assert mounted["tls"] == mounted["trust"] == spec["secretName"]
+
+
+def test_what_havn_makes_are_the_secrets_that_the_chart_mounts_for_the_names_that_it_calls(render):
+    now = datetime.now(UTC)
+    made = {
+        item["metadata"]["name"]: item["stringData"]
+        for item in certificate_secrets("tt02", ReleaseAuthority.new("tt02", now), now)
+    }
+    objects = render({**EVERYTHING, "tls.certManager.issuer": "ours"})
+    for spec in (item["spec"] for item in objects if item["kind"] == "Certificate"):
+        found = x509.load_pem_x509_certificate(made.pop(spec["secretName"])["tls.crt"].encode())
+        known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert known.get_values_for_type(x509.DNSName) == spec["dnsNames"]
+    # No pod ever sees the authority's key.
+    mounted = [
+        volume["secret"]["secretName"]
+        for item in render(EVERYTHING)
+        if item["kind"] == "Deployment"
+        for volume in item["spec"]["template"]["spec"]["volumes"]
+        if "secret" in volume
+    ]
+    assert set(made) == {"tt02-authority", "tt02-trust"}
+    assert "tt02-trust" in mounted
+    assert "tt02-authority" not in mounted
+
+
+def test_without_tls_nothing_of_it_is_left(render):
+    objects = render({**EVERYTHING, "tls.enabled": False})
+    assert names(objects, "ServersTransport") == set()
+    text = msgspec.json.encode(objects).decode()
+    assert not re.search(r"-tls|-trust|/mnt/tls|HTTPS|https://tt02-", text)
 
 
 def test_hosts_are_routed_only_when_something_answers_there(render):

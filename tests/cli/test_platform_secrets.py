@@ -30,7 +30,13 @@ def make(out, **more):
 
 def test_each_component_gets_its_own_secret_and_nobody_elses_key(tmp_path):
     found = make(tmp_path / "secrets.json")
-    assert set(found) == {*(f"tt02-{name}" for name in COMPONENTS), "tt02-login"}
+    served = {*(api.name for api in APIS), "deploy", "egress", "login"}
+    assert set(found) == {
+        *(f"tt02-{name}" for name in COMPONENTS), "tt02-login", "tt02-authority", "tt02-trust",
+        *(f"tt02-{name}-tls" for name in served),
+    }  # fmt: skip
+    certificates = [found[f"tt02-{name}-tls"]["tls.key"] for name in served]
+    assert len(set(certificates)) == len(served)
     private = [values["platform-access-key"] for values in found.values() if "platform-access-key" in values]
     assert len(set(private)) == len(COMPONENTS)
     public = msgspec.json.decode(found["tt02-storage"]["platform-jwks"])["keys"]
@@ -49,12 +55,12 @@ def test_the_files_are_what_the_apis_read(tmp_path):
         AuthenticationSettings,
         {
             "HAVN_SECRETS_DIR": str(folder), "HAVN_DOMAIN": "tt02.example.no", "HAVN_ENVIRONMENT_TYPE": "test",
-            "HAVN_PLATFORM_URL": "http://tt02-{api}", "HAVN_ORGS_FILE": "/mnt/orgs",
+            "HAVN_PLATFORM_URL": "https://tt02-{api}", "HAVN_ORGS_FILE": "/mnt/orgs",
             "HAVN_AUTHENTICATION_KEY_FOLDER": "/k",
         },
     )  # fmt: skip
     provider = read_providers(told.authentication_providers).sign_in["idporten"]
-    assert (provider.issuer, provider.address) == ("https://login.tt02.example.no", "http://tt02-login")
+    assert (provider.issuer, provider.address) == ("https://login.tt02.example.no", "https://tt02-login")
 
 
 def test_every_api_has_a_role_and_a_password_of_its_own_that_no_other_environment_has(tmp_path):
@@ -68,6 +74,13 @@ def test_every_api_has_a_role_and_a_password_of_its_own_that_no_other_environmen
             passwords.add(unquote(parts.password or ""))
     assert len(roles) == len(passwords) == 2 * len(APIS)
     assert "at_22_storage" in roles
+
+
+def test_a_release_without_tls_gets_no_certificates_and_signs_in_without(tmp_path):
+    found = make(tmp_path / "secrets.json", tls=False)
+    assert [name for name in found if name.endswith(("-tls", "-trust", "-authority"))] == []
+    providers = read_providers(found["tt02-authentication"]["authentication-providers"])
+    assert providers.sign_in["idporten"].address == "http://tt02-login"
 
 
 def test_the_control_plane_gets_a_database_of_its_own(tmp_path):

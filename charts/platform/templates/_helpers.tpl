@@ -34,6 +34,35 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 {{- .secret | default (include "platform.name" .) -}}
 {{- end -}}
 
+{{/* The Secret with a component's certificate. */}}
+{{- define "platform.certificate" -}}
+{{- include "platform.name" . }}-tls
+{{- end -}}
+
+{{/* The Secret with what a component believes; cert-manager puts its authority beside the certificate. */}}
+{{- define "platform.authority" -}}
+{{- $tls := .root.Values.tls -}}
+{{- if $tls.authoritySecret -}}{{ $tls.authoritySecret }}
+{{- else if $tls.certManager.issuer -}}{{ include "platform.certificate" . }}
+{{- else -}}{{ .root.Release.Name }}-trust
+{{- end -}}
+{{- end -}}
+
+{{/* How parts reach each other. */}}
+{{- define "platform.scheme" -}}{{ ternary "https" "http" .Values.tls.enabled }}{{- end -}}
+{{- define "platform.port" -}}{{ ternary 443 80 .Values.tls.enabled }}{{- end -}}
+
+{{/* Where a route leads. */}}
+{{- define "platform.backend" -}}
+services:
+  - name: {{ include "platform.name" . }}
+    port: {{ include "platform.port" .root }}
+    {{- if .root.Values.tls.enabled }}
+    scheme: https
+    serversTransport: {{ include "platform.name" . }}
+    {{- end }}
+{{- end -}}
+
 {{/* Pods run as nobody in particular, with nothing that they do not need. */}}
 {{- define "platform.podSecurity" -}}
 runAsNonRoot: true
@@ -69,7 +98,7 @@ imagePullSecrets:
 - {name: HAVN_SCHEME, value: {{ .Values.scheme | quote }}}
 - {name: HAVN_ENVIRONMENT, value: {{ .Values.environment | quote }}}
 - {name: HAVN_ENVIRONMENT_TYPE, value: {{ .Values.environmentType | quote }}}
-- {name: HAVN_PLATFORM_URL, value: {{ printf "http://%s-{api}" .Release.Name | quote }}}
+- {name: HAVN_PLATFORM_URL, value: {{ printf "%s://%s-{api}" (include "platform.scheme" .) .Release.Name | quote }}}
 - {name: HAVN_SECRETS_DIR, value: /mnt/secrets}
 {{- end -}}
 
@@ -156,6 +185,10 @@ spec:
             - {name: HAVN_PORT, value: {{ (first $ports).number | quote }}}
             - {name: HAVN_DRAIN_SECONDS, value: {{ $.Values.drainSeconds | quote }}}
             {{- include "platform.environment" $ | nindent 12 }}
+            {{- if $.Values.tls.enabled }}
+            - {name: HAVN_TLS_DIR, value: /mnt/tls}
+            - {name: HAVN_TRUST_FILE, value: /mnt/trust/ca.crt}
+            {{- end }}
             {{- with .extra.env }}{{ . | nindent 12 }}{{- end }}
             {{- range $key, $value := $own.environmentVariables }}
             - {name: {{ $key | quote }}, value: {{ $value | quote }}}
@@ -170,6 +203,7 @@ spec:
             httpGet:
               path: {{ ternary $probe.ready "/health" (eq $kind "readiness") }}
               port: {{ $probe.port }}
+              scheme: {{ include "platform.scheme" $ | upper }}
             {{- toYaml $times | nindent 12 }}
           {{- end }}
           lifecycle:
@@ -179,6 +213,11 @@ spec:
             - {name: tmp, mountPath: /tmp}
             {{- if .secret }}
             - {name: secrets, mountPath: /mnt/secrets, readOnly: true}
+            {{- end }}
+            {{- if $.Values.tls.enabled }}
+            # Folders, never single files: those would stay as they were when the Secret changes.
+            - {name: tls, mountPath: /mnt/tls, readOnly: true}
+            - {name: trust, mountPath: /mnt/trust, readOnly: true}
             {{- end }}
             {{- with .extra.mounts }}{{ . | nindent 12 }}{{- end }}
             {{- range $own.claims }}
@@ -193,6 +232,14 @@ spec:
         {{- end }}
         {{- if .secret }}
         - {name: secrets, secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}}
+        {{- end }}
+        {{- if $.Values.tls.enabled }}
+        - {name: tls, secret: {secretName: {{ include "platform.certificate" . | quote }}, defaultMode: 0440}}
+        - name: trust
+          secret:
+            secretName: {{ include "platform.authority" . | quote }}
+            defaultMode: 0440
+            items: [{key: ca.crt, path: ca.crt}]
         {{- end }}
         {{- with .extra.volumes }}{{ . | nindent 8 }}{{- end }}
         {{- range $own.claims }}
@@ -209,7 +256,7 @@ spec:
   ipFamilyPolicy: PreferDualStack
   selector: {{- include "platform.selector" . | nindent 4 }}
   ports:
-    - {name: {{ (first $ports).name }}, port: {{ .servicePort | default 80 }}, targetPort: {{ (first $ports).name }}}
+    - {name: {{ (first $ports).name }}, port: {{ .servicePort | default (include "platform.port" $) }}, targetPort: {{ (first $ports).name }}}
 {{- if not .single }}
 ---
 apiVersion: policy/v1

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import msgspec
 from cyclopts import App, Parameter
 
+from havn.cli.manifests import check_name, secret, write_secrets
 from havn.cli.output import Failure, JsonOption, say, write_json
+from havn.cli.platform_certificates import certificate_secrets, certificates
 
 app = App(name="platform", help="What an operator needs to install the platform of an environment.")
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+app.command(certificates)
 
 
 @app.command
@@ -29,6 +28,7 @@ def secrets(
     providers: Path | None = None,
     test_sign_in: Annotated[bool, Parameter(negative="")] = False,
     control_plane_database: str | None = None,
+    tls: bool = True,
     json_: JsonOption = False,
 ) -> None:
     """Make every key that an environment's platform has for itself, and write them as Kubernetes Secrets.
@@ -52,11 +52,14 @@ def secrets(
         Let people sign in as test persons instead, with the provider of the chart (`testSignIn.enabled`).
     control_plane_database
         Address of the control plane's own database, as for --database, when it is to run here.
+    tls
+        Make certificates for what travels inside the cluster, too; not for a release with `tls.enabled: false`.
     json_
         Write the names of the Secrets as JSON; never what they hold.
     """
     import pyrage
 
+    from havn.deploy.authority.release import ReleaseAuthority
     from havn.kit.settings import SettingsError
     from havn.local.oidc.setup import login_secrets
     from havn.local.oidc.setup import providers as test_providers
@@ -65,15 +68,13 @@ def secrets(
 
     release = release or environment
     for what, value in (("environment", environment), ("release", release)):
-        if _NAME.fullmatch(value) is None:
-            raise Failure(f"{value!r} cannot name the {what}: use lower-case letters, digits and hyphens.")
+        check_name(what, value)
     if test_sign_in == (providers is not None):
         raise Failure("Say how people sign in: either --providers FILE, or --test-sign-in.")
     client_key = new_key()
     if providers is None:
-        text = test_providers(
-            scheme="https", domain=domain, platform_url=f"http://{release}-login", client_key=client_key
-        )
+        login = f"{'https' if tls else 'http'}://{release}-login"
+        text = test_providers(scheme="https", domain=domain, platform_url=login, client_key=client_key)
     else:
         try:
             text = providers.read_text()
@@ -90,8 +91,11 @@ def secrets(
         files[DEPLOY]["deploy-identities"] = str(pyrage.x25519.Identity.generate())
     if test_sign_in:
         files["login"] = login_secrets(signing_key=new_key(), client_key=client_key)
-    items = [_secret(f"{release}-{component}", values) for component, values in files.items()]
-    _write(out, {"apiVersion": "v1", "kind": "List", "items": items})
+    items = [secret(f"{release}-{component}", values) for component, values in files.items()]
+    if tls:
+        now = datetime.now(UTC)
+        items += certificate_secrets(release, ReleaseAuthority.new(release, now), now)
+    write_secrets(out, items)
     say(f"Wrote {len(items)} Secrets to {out}. Apply them, then guard the file: it holds private keys.")
     if json_:
         write_json({"file": str(out), "secrets": [item["metadata"]["name"] for item in items]})
@@ -117,25 +121,3 @@ def _addresses(environment: str, database: str, control_plane: str | None) -> di
         netloc = f"{role}:{quote(new_password(), safe='')}@{parts.netloc}"
         found[schema] = urlunsplit(parts._replace(netloc=netloc))
     return found
-
-
-def _secret(name: str, values: dict[str, str]) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"name": name},
-        "stringData": values,
-    }
-
-
-def _write(out: Path, document: dict[str, Any]) -> None:
-    data = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    try:
-        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise Failure(f"{out} is there already: its keys may be in use, so choose another file.") from None
-    except OSError as error:
-        raise Failure(f"{out} cannot be written: {error.strerror}.") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
