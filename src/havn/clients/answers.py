@@ -1,12 +1,13 @@
-"""Reading a platform API's answer: the wanted type, or the API's own failure passed on."""
+"""Reading an API's answer: the wanted type, whole or an object a line, or the API's own failure passed on."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
 import msgspec
 
-from havn.kit.http import Response
+from havn.kit.http import Response, TransportError
 from havn.kit.problem import MEDIA_TYPE, Problem
 
 T = TypeVar("T")
@@ -23,6 +24,24 @@ def read(response: Response, type_: type[T], *, of: str, strict: bool = True) ->
         return msgspec.json.decode(response.content, type=type_, strict=strict)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise Problem(502, f"{of} gave an answer that cannot be read.", code="bad_upstream_answer") from error
+
+
+async def lines(opening: Any, type_: type[T], *, of: str) -> AsyncGenerator[T, None]:
+    """What an answer brings, an object a line, as it comes; empty lines say nothing.
+
+    `opening` is what `HttpClient.stream` gives. Raises the `Problem` the API answered with, and a 503 when the answer
+    breaks off or holds anything else.
+    """
+    try:
+        async with opening as response:
+            if not response.is_success:
+                await response.aread()
+                raise failure(response, of=of)
+            async for line in response.aiter_lines():
+                if line:
+                    yield msgspec.json.decode(line, type=type_)
+    except (TransportError, msgspec.MsgspecError) as error:
+        raise Problem(503, f"{of} cannot be reached just now.", code="upstream_unavailable") from error
 
 
 def failure(response: Response, *, of: str) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ import msgspec
 from havn.clients import answers
 from havn.clients.credentials import Credentials
 from havn.contracts import authorization as contract
-from havn.kit.http import HttpClient, TransportError
+from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 _NAME = "Authorization"
@@ -60,18 +60,10 @@ class AuthorizationClient:
         )
         return answers.read(response, list[contract.SubjectFacts], of=_NAME)
 
-    async def changes(self, credentials: Credentials) -> AsyncIterator[contract.Change]:
+    def changes(self, credentials: Credentials) -> AsyncGenerator[contract.Change, None]:
         """The event stream, one change a line, until it ends. 503 `Problem` when it cannot be opened or breaks."""
-        try:
-            async with self._http.stream("GET", f"{BASE}/events", headers=credentials.headers()) as response:
-                if response.status_code != 200:
-                    await response.aread()
-                    raise answers.failure(response, of=_NAME)
-                async for line in response.aiter_lines():
-                    if line:
-                        yield msgspec.json.decode(line, type=contract.Change)
-        except (TransportError, msgspec.MsgspecError) as error:
-            raise Problem(503, "The stream of changes broke.", code="upstream_unavailable") from error
+        opening = self._http.stream("GET", f"{BASE}/events", headers=credentials.headers())
+        return answers.lines(opening, contract.Change, of=_NAME)
 
     async def log(self, batch: contract.LogBatch, credentials: Credentials) -> None:
         """Hand over decisions made elsewhere to the decision log."""

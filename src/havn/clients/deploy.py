@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -32,7 +31,7 @@ from havn.contracts.deploy import (
 from havn.contracts.difference import Difference
 from havn.contracts.promotion import Approval, DecisionRequest, PromoteRequest
 from havn.contracts.secrets import RekeyAnswer, RekeyRequest, SecretChange, SecretInfo, SecretRequest
-from havn.kit.http import HttpClient, TransportError
+from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 T = TypeVar("T")
@@ -184,48 +183,31 @@ class DeployClient:
         """How the parts of an embedded platform are."""
         return await self._send("GET", "/machine", list[MachinePart])
 
-    async def logs(
-        self, environment: str, org: str, app: str, *, lines: int, follow: bool
-    ) -> AsyncGenerator[LogEntry, None]:
+    def logs(self, environment: str, org: str, app: str, *, lines: int, follow: bool) -> AsyncGenerator[LogEntry, None]:
         """Log lines, and with `follow` those that come."""
         path = f"{_path(environment, org, app)}/logs"
         params = {"lines": lines, "follow": "true" if follow else "false"}
-        async with contextlib.aclosing(self._lines("GET", path, LogEntry, params=params)) as events:
-            async for each in events:
-                yield each
+        return self._lines("GET", path, LogEntry, params=params)
 
-    async def execute(
-        self, environment: str, org: str, app: str, command: Sequence[str]
-    ) -> AsyncGenerator[ExecEvent, None]:
+    def execute(self, environment: str, org: str, app: str, command: Sequence[str]) -> AsyncGenerator[ExecEvent, None]:
         """Run a command in the surroundings of one replica: what it writes, and last how it ended."""
         path = f"{_path(environment, org, app)}/exec"
         body = ExecRequest(command=list(command))
-        async with contextlib.aclosing(self._lines("POST", path, ExecEvent, body=body)) as events:
-            async for each in events:
-                yield each
+        return self._lines("POST", path, ExecEvent, body=body)
 
-    async def dev(self, request: DevRequest) -> AsyncGenerator[DevEvent, None]:
+    def dev(self, request: DevRequest) -> AsyncGenerator[DevEvent, None]:
         """Run an app from its folder for as long as the events are read."""
-        async with contextlib.aclosing(self._lines("POST", "/dev", DevEvent, body=request)) as events:
-            async for each in events:
-                yield each
+        return self._lines("POST", "/dev", DevEvent, body=request)
 
-    async def _lines(
+    def _lines(
         self, method: str, path: str, type_: type[T], *, params: Any = None, body: Any = None
     ) -> AsyncGenerator[T, None]:
         """An answer that comes an object a line."""
         content = None if body is None else msgspec.json.encode(body)
-        try:
-            async with self._http.stream(
-                method, f"{_BASE}{path}", params=params, content=content, headers=self._headers, timeout=None
-            ) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise answers.failure(response, of=_NAME)
-                async for line in response.aiter_lines():
-                    yield msgspec.json.decode(line, type=type_)
-        except TransportError as error:
-            raise Problem(503, f"{_NAME} cannot be reached just now.", code="upstream_unavailable") from error
+        opening = self._http.stream(
+            method, f"{_BASE}{path}", params=params, content=content, headers=self._headers, timeout=None
+        )
+        return answers.lines(opening, type_, of=_NAME)
 
     async def _ask(self, path: str, body: Any) -> Deployment | Approval:
         """Ask for a deployment; the place of what was made says which of the two it is."""

@@ -30,7 +30,7 @@ from havn.contracts.estate import (
     Session,
     WhoAmI,
 )
-from havn.kit.http import HttpClient, Response, TransportError
+from havn.kit.http import HttpClient, Response
 from havn.kit.problem import Problem
 
 T = TypeVar("T")
@@ -119,18 +119,10 @@ class EstateClient:
         """Take Havn's parts out of a cluster and forget it."""
         await self._do("DELETE", _cluster(environment, org), params={"force": "true" if force else "false"})
 
-    async def doctor(self, environment: str, org: str) -> AsyncGenerator[Finding, None]:
+    def doctor(self, environment: str, org: str) -> AsyncGenerator[Finding, None]:
         """What is found in a cluster, as it is found."""
         path = f"{_BASE}{_cluster(environment, org)}/doctor"
-        try:
-            async with self._http.stream("GET", path, headers=self._headers, timeout=None) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise answers.failure(response, of=_NAME)
-                async for line in response.aiter_lines():
-                    yield msgspec.json.decode(line, type=Finding)
-        except TransportError as error:
-            raise Problem(503, f"{_NAME} cannot be reached just now.", code="upstream_unavailable") from error
+        return answers.lines(self._http.stream("GET", path, headers=self._headers, timeout=None), Finding, of=_NAME)
 
     async def begin_login(self) -> LoginInfo:
         """Begin to sign in."""

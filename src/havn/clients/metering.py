@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -10,8 +10,7 @@ from havn.clients import answers
 from havn.clients.credentials import Credentials
 from havn.contracts import metering as contract
 from havn.contracts.metering import BASE
-from havn.kit.http import HttpClient, TransportError
-from havn.kit.problem import Problem
+from havn.kit.http import HttpClient
 
 _NAME = "API management"
 _JSON = {"content-type": "application/json"}
@@ -50,17 +49,7 @@ class MeteringClient:
         )
         return answers.read(response, contract.Settled, of=_NAME)
 
-    async def changes(self, credentials: Credentials) -> AsyncIterator[contract.Stamp]:
+    def changes(self, credentials: Credentials) -> AsyncGenerator[contract.Stamp, None]:
         """The stream of change numbers, until it ends. 503 `Problem` when it cannot be opened or breaks."""
-        try:
-            async with self._http.stream(
-                "GET", f"{BASE}/enforcement/events", headers=credentials.headers()
-            ) as response:
-                if response.status_code != 200:
-                    await response.aread()
-                    raise answers.failure(response, of=_NAME)
-                async for line in response.aiter_lines():
-                    if line:
-                        yield msgspec.json.decode(line, type=contract.Stamp)
-        except (TransportError, msgspec.MsgspecError) as error:
-            raise Problem(503, "The stream of changes broke.", code="upstream_unavailable") from error
+        opening = self._http.stream("GET", f"{BASE}/enforcement/events", headers=credentials.headers())
+        return answers.lines(opening, contract.Stamp, of=_NAME)
