@@ -128,6 +128,29 @@ async def test_what_could_not_be_decided_is_counted_as_that(alone, platform, ask
     assert counted(await read(address)) == {("", "", "internal", "none", "Indeterminate"): 2}
 
 
+@pytest.mark.usefixtures("published")
+async def test_a_call_that_fails_for_one_app_counts_nothing_as_decided(alone, platform, ask) -> None:
+    client, address = alone
+    await platform.sql(
+        "insert into policy (org, app, version, digest, xml, published_by)"
+        " values ('ttd', 'broken', 1, 'x', '<a/>', 'x')"
+    )
+    await platform.sql("insert into policy_in_force (org, app, version) values ('ttd', 'broken', 1)")
+    places = [{"urn:altinn:org": "ttd", "urn:altinn:app": app, "urn:altinn:partyid": str(BAKERY)}
+              for app in ("permit", "broken")]  # fmt: skip
+    body = ask({"urn:altinn:userid": str(1000 + KARI)}, places, "read")
+    answer = await client.request(
+        "POST", f"{BASE}/decision", content=body, headers=JSON | platform.component("storage")
+    )
+    assert answer.headers["x-authz-fault"] == "true"
+    wrong = ask({"urn:altinn:userid": "not a number"}, places[0], "read")
+    answer = await client.request(
+        "POST", f"{BASE}/decision", content=wrong, headers=JSON | platform.component("storage")
+    )
+    assert answer.json()["response"][0]["decision"] == "Indeterminate"
+    assert counted(await read(address)) == {("", "", "internal", "none", "Indeterminate"): 3}
+
+
 async def test_metrics_are_on_no_address_that_requests_come_to(alone, platform) -> None:
     client, _ = alone
     for path in ("/metrics", f"{BASE}/metrics"):

@@ -104,12 +104,14 @@ class DecisionPoint:
         for number, entry in enumerate(completed):
             if isinstance(entry, Unanswerable):
                 decided[number] = Decided(Result(decision=Decision.INDETERMINATE, status=entry.status))
-                self._metrics.undecided(Decision.INDETERMINATE.value, api, 1)
             else:
                 by_app.setdefault((entry.resource.org, entry.resource.app), []).append(number)
-        for (org, app), numbers in by_app.items():
+        # All of them before anything is decided: what fails here fails the whole call, and none of it is logged.
+        policies = [await self._facts.policy(org, app) for org, app in by_app]
+        if unanswerable := sum(entry is not None for entry in decided):
+            self._metrics.undecided(Decision.INDETERMINATE.value, api, unanswerable)
+        for ((org, app), numbers), policy in zip(by_app.items(), policies, strict=True):
             group = [entry for number in numbers if isinstance(entry := completed[number], Completed)]
-            policy = await self._facts.policy(org, app)
             if policy is None:
                 outcomes = _without_policy(org, app, group)
                 self._metrics.undecided(Decision.NOT_APPLICABLE.value, api, len(group))
