@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
@@ -18,7 +17,8 @@ from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
     from havn.clients.protection import ProtectionClient
-    from havn.contracts.protection import ClosedApp
+
+T = TypeVar("T")
 
 maintenance = App(name="maintenance", help="Shut an app for a while, with a page that says so.")
 block = App(name="block", help="Keep an abusive client out.")
@@ -54,11 +54,9 @@ def on(
     if until is not None and until.tzinfo is None:
         until = until.replace(tzinfo=ZoneInfo("Europe/Oslo"))
 
-    async def ask() -> ClosedApp:
-        async with _protection(env, state) as client:
-            return await client.close_app(id_.org, id_.app, ClosingRequest(message=message, until=until))
-
-    made = asyncio.run(ask())
+    made = _ask(
+        env, state, lambda client: client.close_app(id_.org, id_.app, ClosingRequest(message=message, until=until))
+    )
     where = "" if env == LOCAL else f" --env {env}"
     told = (
         f"{what} is in maintenance. End it with `havn maintenance off {what}{where}`."
@@ -79,11 +77,7 @@ def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json
     """
     id_ = app_id(what)
 
-    async def ask() -> bool:
-        async with _protection(env, state) as client:
-            return await client.open_app(id_.org, id_.app)
-
-    done = asyncio.run(ask())
+    done = _ask(env, state, lambda client: client.open_app(id_.org, id_.app))
     told = (
         f"{what} is open."
         if done
@@ -95,12 +89,7 @@ def off(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, json
 @maintenance.command(name="list")
 def closed(*, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """List the apps in maintenance."""
-
-    async def ask() -> Any:
-        async with _protection(env, state) as client:
-            return await client.closed()
-
-    found = asyncio.run(ask())
+    found = _ask(env, state, lambda client: client.closed())
     if json_:
         write_json(found)
         return
@@ -152,11 +141,7 @@ def add(
         network=address, subscription=subscription, seconds=int(match[1]) * _UNITS[match[2]], reason=reason
     )
 
-    async def ask() -> Any:
-        async with _protection(env, state) as client:
-            return await client.block(wanted)
-
-    made = asyncio.run(ask())
+    made = _ask(env, state, lambda client: client.block(wanted))
     if json_:
         write_json(made)
         return
@@ -172,18 +157,13 @@ def add(
 @block.command(name="list")
 def blocks(*, env: EnvOption = LOCAL, state: StateOption = None, json_: AnswerOption = False) -> None:
     """List what is blocked."""
-
-    async def ask() -> Any:
-        async with _protection(env, state) as client:
-            return await client.blocks()
-
-    found = asyncio.run(ask())
+    found = _ask(env, state, lambda client: client.blocks())
     if json_:
         write_json(found)
         return
     rows = [
         [
-            each.id, each.network or each.subscription, _time(each.until), ", ".join(each.waiting), each.who,
+            each.id, each.network or each.subscription or "", _time(each.until), ", ".join(each.waiting), each.who,
             each.reason,
         ]
         for each in found
@@ -207,23 +187,20 @@ def remove(
     id_
         Which, as the list shows.
     """
-
-    async def ask() -> bool:
-        async with _protection(env, state) as client:
-            return await client.unblock(id_)
-
-    done = asyncio.run(ask())
+    done = _ask(env, state, lambda client: client.unblock(id_))
     told = f"Took {id_} away." + ("" if done else " Some clusters do not answer: there it ends as soon as they do.")
     write_outcome(told, json_, id=id_, removed=True, in_force=done)
 
 
-@asynccontextmanager
-async def _protection(env: str, state: Path | None) -> AsyncIterator[ProtectionClient]:
-    from havn.cli.console import chosen
-    from havn.clients.protection import ProtectionClient
+def _ask(env: str, state: Path | None, call: Callable[[ProtectionClient], Awaitable[T]]) -> T:
+    async def run() -> T:
+        from havn.cli.console import chosen
+        from havn.clients.protection import ProtectionClient
 
-    async with chosen(state) as (http, token):
-        yield ProtectionClient(http, token, env)
+        async with chosen(state) as (http, token):
+            return await call(ProtectionClient(http, token, env))
+
+    return asyncio.run(run())
 
 
 def _time(moment: datetime | None) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
@@ -16,7 +16,9 @@ from havn.cli.output import AnswerOption, Failure, JsonOption, say, write, write
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id
 
 if TYPE_CHECKING:
-    from havn.clients.levels import LevelsClient
+    from havn.clients.levels import Headers, LevelsClient
+
+T = TypeVar("T")
 
 app = App(name="sla", help="Agree on service levels, declare maintenance, read the monthly report.")
 maintenance = App(name="maintenance", help="Declare planned maintenance, list it, end it.")
@@ -34,12 +36,7 @@ def list_(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, jso
     org
         The service owner.
     """
-
-    async def ask() -> Any:
-        async with _levels(org, env, state) as (client, headers):
-            return await client.agreements(org, headers)
-
-    found = asyncio.run(ask())
+    found = _ask(org, env, state, lambda client, headers: client.agreements(org, headers))
     if json_:
         write_json(found)
         return
@@ -104,11 +101,9 @@ def set_(
         alert_url=alert,
     )
 
-    async def ask() -> Any:
-        async with _levels(id_.org, env, state) as (client, headers):
-            return await client.put_agreement(id_.org, name or id_.app, terms, headers)
-
-    made = asyncio.run(ask())
+    made = _ask(
+        id_.org, env, state, lambda client, headers: client.put_agreement(id_.org, name or id_.app, terms, headers)
+    )
     if json_:
         write_json(made)
         return
@@ -131,12 +126,7 @@ def remove(
     name
         The agreement's name.
     """
-
-    async def ask() -> None:
-        async with _levels(org, env, state) as (client, headers):
-            await client.remove_agreement(org, name, headers)
-
-    asyncio.run(ask())
+    _ask(org, env, state, lambda client, headers: client.remove_agreement(org, name, headers))
     write_outcome(f"Removed {org}.{name}.", json_, org=org, name=name, removed=True)
 
 
@@ -164,18 +154,13 @@ def report(
     """
     wanted = month or f"{datetime.now(ZoneInfo('Europe/Oslo')):%Y-%m}"
 
-    async def ask() -> Any:
-        async with _levels(org, env, state) as (client, headers):
-            if form != "table" and not json_:
-                return await client.report_text(org, wanted, form, headers)
-            return await client.report(org, wanted, headers)
-
-    found = asyncio.run(ask())
+    if form != "table" and not json_:
+        text = _ask(org, env, state, lambda client, headers: client.report_text(org, wanted, form, headers))
+        write(text.rstrip("\r\n"))
+        return
+    found = _ask(org, env, state, lambda client, headers: client.report(org, wanted, headers))
     if json_:
         write_json(found)
-        return
-    if isinstance(found, str):
-        write(found.rstrip("\r\n"))
         return
     if not found.complete:
         say(f"{wanted} is not over.")
@@ -205,12 +190,7 @@ def maintenance_list(
     org
         The service owner.
     """
-
-    async def ask() -> Any:
-        async with _levels(org, env, state) as (client, headers):
-            return await client.maintenance(org, headers)
-
-    found = asyncio.run(ask())
+    found = _ask(org, env, state, lambda client, headers: client.maintenance(org, headers))
     if json_:
         write_json(found)
         return
@@ -254,11 +234,7 @@ def declare(
     org, _, name = what.partition("/")
     wanted = NewMaintenance(app=name or None, starts=_local(starts), ends=_local(ends), reason=reason)
 
-    async def ask() -> Any:
-        async with _levels(org, env, state) as (client, headers):
-            return await client.declare(org, wanted, headers)
-
-    made = asyncio.run(ask())
+    made = _ask(org, env, state, lambda client, headers: client.declare(org, wanted, headers))
     if json_:
         write_json(made)
         return
@@ -286,12 +262,7 @@ def end(
     id_
         Which, as the list shows.
     """
-
-    async def ask() -> None:
-        async with _levels(org, env, state) as (client, headers):
-            await client.cancel(org, id_, headers)
-
-    asyncio.run(ask())
+    _ask(org, env, state, lambda client, headers: client.cancel(org, id_, headers))
     write_outcome(f"Ended {id_}.", json_, org=org, id=id_, ended=True)
 
 
@@ -308,12 +279,7 @@ def sender_add(
     name
         The sender's name, such as the cluster's.
     """
-
-    async def ask() -> Any:
-        async with _levels(org, env, state) as (client, headers):
-            return await client.make_sender(org, name, headers)
-
-    made = asyncio.run(ask())
+    made = _ask(org, env, state, lambda client, headers: client.make_sender(org, name, headers))
     write_outcome(made.token, json_, org=org, name=name, token=made.token)
 
 
@@ -326,12 +292,7 @@ def sender_list(org: str, /, *, env: EnvOption = LOCAL, state: StateOption = Non
     org
         The service owner.
     """
-
-    async def ask() -> Any:
-        async with _levels(org, env, state) as (client, headers):
-            return await client.senders(org, headers)
-
-    found = asyncio.run(ask())
+    found = _ask(org, env, state, lambda client, headers: client.senders(org, headers))
     if json_:
         write_json(found)
         return
@@ -355,27 +316,24 @@ def sender_remove(
     name
         The sender's name.
     """
-
-    async def ask() -> None:
-        async with _levels(org, env, state) as (client, headers):
-            await client.remove_sender(org, name, headers)
-
-    asyncio.run(ask())
+    _ask(org, env, state, lambda client, headers: client.remove_sender(org, name, headers))
     write_outcome(f"Removed {org}.{name}.", json_, org=org, name=name, removed=True)
 
 
-@asynccontextmanager
-async def _levels(org: str, env: str, state: Path | None) -> AsyncIterator[tuple[LevelsClient, dict[str, str]]]:
-    from urllib.parse import quote
-
-    from havn.cli.console import chosen
-    from havn.clients.levels import LevelsClient
-
+def _ask(org: str, env: str, state: Path | None, call: Callable[[LevelsClient, Headers], Awaitable[T]]) -> T:
+    """Ask the environment's management API about `org`, as an operator of it."""
     if not org or "/" in org:
         raise Failure(f"{org or 'That'} is not a service owner: give its code, such as ttd.")
-    async with chosen(state) as (http, token):
-        base = f"/api/v1/environments/{quote(env)}/orgs/{quote(org)}/management/levels"
-        yield LevelsClient(http, base), {"authorization": f"Bearer {token}"}
+
+    async def run() -> T:
+        from havn.cli.console import chosen
+        from havn.clients.levels import LevelsClient
+
+        async with chosen(state) as (http, token):
+            base = f"/api/v1/environments/{quote(env)}/orgs/{quote(org)}/management/levels"
+            return await call(LevelsClient(http, base), {"authorization": f"Bearer {token}"})
+
+    return asyncio.run(run())
 
 
 def _parts(entry: Any) -> list[tuple[str, Any]]:
