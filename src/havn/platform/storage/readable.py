@@ -5,8 +5,9 @@ single instances, obligations of level, conditions on anything. So rows are read
 passed over until the page is full. The first read takes whole rows, which is all there is to do for most callers; after
 it only outlines are read, in growing windows, and of those the ones that are shown are fetched whole.
 
-One page looks at no more than `MOST_LOOKED_AT` rows. Where that ends it the page is short, and continues after the last
-row that was looked at: each row is looked at by one page of a walk, whether it is shown or not.
+One page looks at no more than `MOST_LOOKED_AT` rows beside its first read. It continues after the last row that it shows,
+or, where that bound ends it and it is short, after the last row that it looked at: a walk leaves none out and shows none
+twice.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Readable:
             for outline, _ in taken
             if outline.guid in found and resource(found[outline.guid]) != resource(outline)
         ]
-        if moved:
-            again = {row.guid: now for row, now in await self._readable(asked, moved)}
-            may = {**{guid: held for guid, held in may.items() if guid not in {row.guid for row in moved}}, **again}
+        for row in moved:
+            del may[row.guid]
+        may.update({row.guid: now for row, now in await self._readable(asked, moved)})
         return [Seen(found[guid], may[guid]) for guid in guids if guid in found and guid in may]
