@@ -5,9 +5,9 @@ single instances, obligations of level, conditions on anything. So rows are read
 passed over until the page is full. The first read takes whole rows, which is all there is to do for most callers; after
 it only outlines are read, in growing windows, and of those the ones that are shown are fetched whole.
 
-One page looks at no more than `MOST_LOOKED_AT` rows beside its first read. It continues after the last row that it shows,
-or, where that bound ends it and it is short, after the last row that it looked at: a walk leaves none out and shows none
-twice.
+One page looks at no more than `MOST_LOOKED_AT` rows beside its first read. It continues after the last row that it
+shows, or, where that bound ends it and it is short, after the last row that it looked at: a walk leaves none out and
+shows none twice.
 """
 
 from __future__ import annotations
