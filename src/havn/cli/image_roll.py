@@ -57,8 +57,6 @@ def roll(
         Only those in this environment.
     wave
         How many apps at once, after the first.
-    state
-        State folder (default: HAVN_STATE, else .havn here).
     json_
         Write how far it went as JSON.
     """
