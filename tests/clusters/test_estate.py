@@ -1,7 +1,11 @@
-"""A real Kubernetes under the control plane as a process of its own: added, examined, deployed to, and removed."""
+"""A real Kubernetes under the control plane as a process of its own: added, examined, deployed to, and removed.
+
+The process is killed on the way, and apps get another base image.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -11,14 +15,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pyrage
 import pytest
 
+from havn.deploy.image.model import CONFIG, ImageConfig
+from havn.deploy.registry.model import encode
+from havn.deploy.registry.remote import RemoteRegistry
 from havn.deploy.release.signing import SigningKey
+from havn.kit.http import HttpClient
 from havn.local.environment import Keys, free_port
 from havn.local.kubernetes.network import HOST_ADDRESS
 from havn.local.secrets import SecretStore
@@ -28,6 +38,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).with_name("havn")
 DOMAIN = "tt02.example.test"
+COMMAND = [sys.executable, "-m", "havn.deploy"]
 
 
 @dataclass
@@ -38,12 +49,28 @@ class Plane:
     token: str
     folder: Path
     output: Path
-    process: subprocess.Popen[bytes]
+    environ: dict[str, str]
     seen: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin to serve, and wait until it does."""
+        with self.output.open("ab") as log:
+            self.process = subprocess.Popen(COMMAND, env=self.environ, stdout=log, stderr=log, cwd=self.folder)
+        _ready(self.url, self.process, self.output)
+
+    def kill(self) -> None:
+        """As the kernel does when memory is short."""
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def caller(self) -> dict[str, str]:
+        """The environment of a command line that speaks to it."""
+        return {**os.environ, "HAVN_CONSOLE": self.url, "HAVN_TOKEN": self.token, "NO_COLOR": "1"}
 
     def havn(self, *arguments: str, ok: bool = True, token: str | None = None) -> str:
         """Run a command; its standard output, or, when it is to fail, its standard error."""
-        environ = {**os.environ, "HAVN_CONSOLE": self.url, "HAVN_TOKEN": token or self.token, "NO_COLOR": "1"}
+        environ = {**self.caller, "HAVN_TOKEN": token or self.token}
         done = subprocess.run(
             [BIN, *arguments], capture_output=True, text=True, timeout=200, check=False, env=environ, cwd=self.folder
         )
@@ -73,17 +100,13 @@ def plane(postgres, kubernetes, image_registry, pushed, toolchain, tmp_path_fact
         "HAVN_CONSOLE_URL": f"http://console.localhost:{port}",
         "HOME": str(folder),
     }
-    command = [sys.executable, "-m", "havn.deploy"]
     made = {**environ, "HAVN_DATABASE_ADMIN_URL": postgres.url()}
-    subprocess.run([*command, "migrate"], env=made, check=True, timeout=60)
-    output = folder / "output"
-    with output.open("wb") as log:
-        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, cwd=folder)
-    url = f"http://127.0.0.1:{port}"
-    _ready(url, process, output)
-    yield Plane(url, _first_token(postgres), folder, output, process)
-    process.terminate()
-    assert process.wait(30) == 0
+    subprocess.run([*COMMAND, "migrate"], env=made, check=True, timeout=60)
+    plane = Plane(f"http://127.0.0.1:{port}", _first_token(postgres), folder, folder / "output", environ)
+    plane.start()
+    yield plane
+    plane.process.terminate()
+    assert plane.process.wait(30) == 0
 
 
 def _ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
@@ -227,9 +250,93 @@ def test_the_api_answers_on_the_clusters_network_only_where_it_is_told_to(plane)
         httpx2.get(f"http://{HOST_ADDRESS}:{plane.url.rpartition(':')[2]}/health", trust_env=False, timeout=2)
 
 
+def test_a_control_plane_killed_while_it_sets_a_cluster_up_is_carried_on_by_the_next(plane, kubernetes):
+    plane.havn("org", "add", "ttd")
+    plane.havn("environment", "add", "tt02", "--type", "test", "--domain", DOMAIN)
+    add = ("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(kubernetes.kubeconfig))
+    kubectl = (str(kubernetes.toolchain.program("kube")), "kubectl", f"--kubeconfig={kubernetes.kubeconfig}")
+    release = ("secrets", "-l", "owner=helm,name=havn")
+    state = ("get", *release, "-o", "jsonpath={.items[*].metadata.labels.status}")
+    objects = ("get", "deployments,services,networkpolicies", "-o", "custom-columns=:metadata.name,:metadata.uid")
+    before = _actions(plane).count("add_cluster")
+    # Nothing becomes ready for now.
+    kubernetes.stop("kubelet")
+    try:
+        watch = [*kubectl, "get", *release, "--watch", "-o", "name"]
+        with subprocess.Popen(watch, stdout=subprocess.PIPE) as watching:
+            adding = subprocess.Popen(
+                [BIN, *add], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=plane.caller
+            )
+            assert watching.stdout is not None
+            assert watching.stdout.readline()
+            plane.kill()
+            watching.kill()
+        # In the middle of Helm, which is gone with it; what it would go on with lies about.
+        assert kubernetes.kubectl(*state) == "pending-install"
+        assert _with_credentials(plane) == []
+        plane.start()
+        until = time.monotonic() + 60
+        while kubernetes.kubectl(*state) != "deployed":
+            assert time.monotonic() < until, plane.output.read_text()[-2000:]
+        installed = kubernetes.kubectl(*objects)
+        # And while pods are waited for.
+        plane.kill()
+        plane.start()
+        [cluster] = json.loads(plane.havn("cluster", "list", "--json"))["clusters"]
+        assert cluster["status"] == "bootstrapping"
+    finally:
+        kubernetes.start_kubelet()
+    out, err = adding.communicate(timeout=200)
+    assert adding.returncode == 0, err + plane.output.read_text()[-4000:]
+    assert "is ready for apps" in out
+    assert kubernetes.kubectl(*objects) == installed
+    statuses = kubernetes.kubectl(*state).split()
+    assert statuses.count("deployed") == 1
+    assert set(statuses) <= {"deployed", "superseded"}
+    assert _actions(plane).count("add_cluster") == before + 1
+    # Nobody's credentials are left on the disk but those of the process that runs.
+    assert {each.name for each in (plane.folder / "work").glob("run-*") if each.is_dir()} == {
+        f"run-{plane.process.pid}"
+    }
+    plane.havn("cluster", "remove", "ttd", "--env", "tt02", "--yes")
+
+
+def _actions(plane: Plane) -> list[str]:
+    """What the audit log says was done."""
+    return [each["action"] for each in json.loads(plane.havn("audit", "--json"))]
+
+
+def _with_credentials(plane: Plane) -> list[str]:
+    """Command lines of processes that were told of credentials which the control plane has in use."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        # One that has ended meanwhile has nothing to show.
+        with contextlib.suppress(OSError):
+            found.append(process.read_bytes().decode(errors="replace"))
+    return [each for each in found if str(plane.folder / "work") in each]
+
+
+@dataclass
+class Embedded:
+    """`havn up` that may put images into the registry."""
+
+    folder: Path
+    port: int
+    environ: dict[str, str]
+
+    def havn(self, *arguments: str, ok: bool = True) -> str:
+        """Run a command; its standard output, or, when it is to fail, its standard error."""
+        done = subprocess.run(
+            [BIN, *arguments], capture_output=True, text=True, timeout=200, check=False, env=self.environ,
+            cwd=self.folder,
+        )  # fmt: skip
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout if ok else done.stderr
+
+
 @pytest.fixture(scope="module")
-def embedded(image_registry, pushed, toolchain, base_image) -> Iterator[tuple[Path, int, dict[str, str]]]:
-    """`havn up` that may put images into the registry; its folder, port and environment."""
+def embedded(image_registry, pushed, toolchain, base_image, kubernetes) -> Iterator[Embedded]:
+    """With the cluster of ttd in tt02, whose platform is that of this machine, as another environment has its own."""
     folder, port = Path(tempfile.mkdtemp(prefix="havn-test-")), free_port()
     folder.chmod(0o711)
     environ = {
@@ -244,46 +351,113 @@ def embedded(image_registry, pushed, toolchain, base_image) -> Iterator[tuple[Pa
         process = subprocess.Popen(
             [BIN, "up", "--no-examples", "--port", str(port)], env=environ, stdout=log, stderr=log, cwd=folder
         )
-    until = time.monotonic() + 90
-    while not (folder / ".havn" / "run" / "reach.json").exists():
-        assert process.poll() is None, (folder / "up.log").read_text()
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    yield folder, port, environ
-    process.terminate()
-    process.wait(30)
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        until = time.monotonic() + 90
+        while not (folder / ".havn" / "run" / "reach.json").exists():
+            assert process.poll() is None, (folder / "up.log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        made = Embedded(folder, port, environ)
+        key = folder / "deploy-key.jwk"
+        key.write_text(Keys.open(SecretStore(folder / ".havn" / "secrets")).components["deploy"])
+        made.havn("org", "add", "ttd")
+        made.havn(
+            "environment", "add", "tt02", "--type", "test", "--scheme", "http",
+            "--domain", f"havn.localhost:{port}", "--platform", f"http://127.0.0.1:{port}", "--key", str(key),
+        )  # fmt: skip
+        made.havn("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(kubernetes.kubeconfig))
+        yield made
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_an_app_is_deployed_to_a_real_cluster_by_the_control_plane_of_havn_up(embedded, kubernetes):
-    folder, port, environ = embedded
-
-    def havn(*arguments: str, ok: bool = True) -> str:
-        done = subprocess.run(
-            [BIN, *arguments], capture_output=True, text=True, timeout=200, check=False, env=environ, cwd=folder
-        )
-        assert (done.returncode == 0) == ok, done.stdout + done.stderr
-        return done.stdout if ok else done.stderr
-
-    key = folder / "deploy-key.jwk"
-    key.write_text(Keys.open(SecretStore(folder / ".havn" / "secrets")).components["deploy"])
-    havn("org", "add", "ttd")
-    # The platform of this machine, as another environment has its own.
-    havn("environment", "add", "tt02", "--type", "test", "--scheme", "http", "--domain", f"havn.localhost:{port}",
-         "--platform", f"http://127.0.0.1:{port}", "--key", str(key))  # fmt: skip
+    havn = embedded.havn
     assert "this machine's own environment" in havn(
         "environment", "add", "local", "--type", "test", "--domain", "example.no", ok=False
     )
-    havn("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(kubernetes.kubeconfig))
     havn("new", "ttd/second")
-    app = next(path for path in folder.iterdir() if path.name.endswith("second"))
-    outcome = json.loads(havn("deploy", "ttd/second", "--env", "tt02", "--path", str(app), "--json"))
-    assert outcome["status"] == "succeeded"
+    app = next(path for path in embedded.folder.iterdir() if path.name.endswith("second"))
+    # Two who deploy at once take turns.
+    with ThreadPoolExecutor(2) as pool:
+        deploy = ("deploy", "ttd/second", "--env", "tt02", "--path", str(app), "--json")
+        both = [pool.submit(havn, *deploy) for _ in range(2)]
+    outcomes = sorted((json.loads(each.result()) for each in both), key=lambda each: each["revision"])
+    assert [(each["revision"], each["status"]) for each in outcomes] == [(1, "succeeded"), (2, "succeeded")]
+    assert outcomes[1]["finished"] > outcomes[0]["finished"]
     assert kubernetes.kubectl("get", "deployment", "second", "-o", "jsonpath={.status.readyReplicas}") == "1"
     [seen] = json.loads(havn("ps", "--json"))
     assert (seen["environment"], seen["app"], seen["ready"], seen["problem"]) == ("tt02", "second", 1, None)
     assert "undeploy first" in havn("cluster", "remove", "ttd", "--env", "tt02", "--yes", ok=False)
     assert "has clusters" in havn("environment", "remove", "tt02", "--yes", ok=False)
     havn("undeploy", "ttd/second", "--env", "tt02", "--yes")
-    havn("cluster", "remove", "ttd", "--env", "tt02", "--yes")
-    assert "second" not in kubernetes.kubectl("get", "deployments")
+
+
+APPS = ("alpha", "beta", "gamma")
+# What may go wrong with a new base: a library that one of the apps does not know.
+PICKY = (
+    "import os\n\nif os.environ.get('LIBRARY') == '2':\n    raise RuntimeError('this app does not know library 2')\n"
+)
+
+
+async def another_base(url: str, known: str, variable: str) -> str:
+    """A base image that differs from a known one by a variable of its processes, beside it in the registry."""
+    repository, _, digest = known.partition("@")
+    client = HttpClient(url, name="The registry", timeout=60)
+    registry = RemoteRegistry(client)
+    _, manifest = await registry.manifest(repository, digest)
+    config = msgspec.json.decode(await registry.read(repository, manifest.config), type=ImageConfig)
+    told = msgspec.structs.replace(config.config, env=(*config.config.env, variable))
+    put = await registry.put(repository, encode(msgspec.structs.replace(config, config=told)), CONFIG)
+    made = await registry.put_manifest(repository, msgspec.structs.replace(manifest, config=put))
+    await client.close()
+    return made.digest
+
+
+async def test_apps_get_another_base_in_waves_and_one_that_does_not_bear_it_stops_the_roll(
+    embedded, kubernetes, image_registry, pushed
+):
+    havn, old = embedded.havn, pushed.partition("@")[2]
+    worse, better = [await another_base(image_registry.url, pushed, f"LIBRARY={number}") for number in (2, 3)]
+
+    def deploy(app: str) -> None:
+        folder = embedded.folder / app
+        havn("new", f"ttd/{app}", "--into", str(folder))
+        if app == "beta":
+            (folder / "App" / "logic" / "hooks.py").write_text(PICKY)
+        havn("deploy", f"ttd/{app}", "--env", "tt02", "--path", str(folder))
+
+    def seen() -> dict[str, tuple[str, str, int, str | None]]:
+        told = {each["app"]: each for each in json.loads(havn("ps", "--json"))}
+        return {
+            app: (told[app]["release"], told[app]["base"], told[app]["ready"], told[app]["problem"]) for app in APPS
+        }
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(deploy, APPS))
+    releases = {app: found[0] for app, found in seen().items()}
+    roll = ("image", "roll", "--org", "ttd", "--env", "tt02", "--wave", "1", "--base")
+    said = havn(*roll, worse, ok=False)
+    assert "Stopped with 1 on the new base and 1 not begun. tt02/ttd/beta: " in said
+    assert "this app does not know library 2" in said
+    bases = {"alpha": worse, "beta": old, "gamma": old}
+    assert seen() == {app: (releases[app], bases[app], 1, None) for app in APPS}
+    # The cluster says the same, and beta's pod is the one that ran before.
+    shown = "jsonpath={.metadata.annotations.havn/base} {.status.readyReplicas} {.status.unavailableReplicas}"
+    for app in APPS:
+        assert kubernetes.kubectl("get", "deployment", app, "-o", shown).split() == [bases[app], "1"]
+
+    # Another that all of them bear: the roll goes on, over the one that was put on the worse.
+    rolled = json.loads(havn(*roll, better, "--json"))
+    assert (rolled["done"], rolled["failed"], rolled["left"]) == ([f"tt02/ttd/{app}" for app in APPS], {}, [])
+    assert seen() == {app: (releases[app], better, 1, None) for app in APPS}
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda app: havn("undeploy", f"ttd/{app}", "--env", "tt02", "--yes"), APPS))
+
+
+def test_a_cluster_without_apps_is_taken_away(embedded, kubernetes):
+    embedded.havn("cluster", "remove", "ttd", "--env", "tt02", "--yes")
+    left = kubernetes.kubectl("get", "deployments", "-o", "name")
+    assert not {f"deployment.apps/{name}" for name in ("second", "havn-unknown", *APPS)} & set(left.split())
