@@ -17,15 +17,12 @@ from havn.clients.register import RegisterClient
 from havn.clients.storage import StorageClient
 from havn.guard.callers import Callers
 from havn.guard.facts import FactCache
-from havn.guard.metering.meter import Meter
 from havn.guard.metering.middleware import metered
 from havn.guard.middleware import Authentication
-from havn.guard.platform_token import PlatformTokenSigner
+from havn.guard.neighbours import Neighbours
 from havn.guard.reporting import DecisionReporter
 from havn.kit.clock import Clock, system_clock
-from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
-from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.authorization.access_list_api import AccessListApi
 from havn.platform.authorization.access_lists import AccessLists
@@ -73,25 +70,11 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     """
     stores = await Stores.open(settings.authorization_database_url)
 
-    trust = open_trust(settings.trust_file)
-
-    def client(name: str, timeout: float) -> HttpClient:
-        host = f"platform.{settings.domain}"
-        return HttpClient(
-            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
-        )
-
-    http = client("The platform", 35)
-    signer = PlatformTokenSigner(
-        issuer="platform",
-        app=COMPONENT,
-        audience=settings.platform_base,
-        key=settings.platform_access_key,
-        clock=clock,
-    )
+    neighbours = Neighbours(settings, COMPONENT, clock=clock, transport=transport)
+    http = neighbours.client("The platform", 35)
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
-    meter = Meter.over(client, signer, org="platform", app=COMPONENT)
-    information = InformationPoint(RegisterClient(http), signer, stores.delegations, clock=clock)
+    meter = neighbours.meter()
+    information = InformationPoint(RegisterClient(http), neighbours.signer, stores.delegations, clock=clock)
     hub = ChangeHub(settings.authorization_database_url, information.role_version)
     source = LocalFacts(stores.policies, information)
     facts = FactCache(source, hub, clock=clock)
@@ -107,7 +90,7 @@ async def build(settings: AuthorizationSettings, *, clock: Clock = system_clock,
     )
     reporter = DecisionReporter(LocalSink(log, COMPONENT))
     storage = StorageClient(http)
-    instances = InstanceLookup(storage, signer)
+    instances = InstanceLookup(storage, neighbours.signer)
     addresses = Addresses(stores.resources)
     metrics = DecisionMetrics()
     decisions = DecisionPoint(

@@ -16,11 +16,10 @@ from havn.clients.authentication import AuthenticationClient
 from havn.clients.register import RegisterClient
 from havn.guard.callers import Callers
 from havn.guard.middleware import Authentication
-from havn.guard.platform_token import PlatformTokenSigner
+from havn.guard.neighbours import Neighbours
 from havn.guard.tokens import AudienceRule
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
-from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.management import store
 from havn.platform.management.actors import Mandates
@@ -50,20 +49,10 @@ async def build(
     """
     owners = Owners.read(settings.orgs_file)
     database = await store.open_database(settings.management_database_url)
-    host = f"platform.{settings.domain}"
-    trust = open_trust(settings.trust_file)
-    http = HttpClient(
-        settings.platform_url, name="The platform", host=host, timeout=35, trust=trust, transport=transport
-    )
+    neighbours = Neighbours(settings, "management", clock=clock, transport=transport)
+    http = neighbours.client("The platform", 35)
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
-    signer = PlatformTokenSigner(
-        issuer="platform",
-        app="management",
-        audience=settings.platform_origin,
-        key=settings.platform_access_key,
-        clock=clock,
-    )
-    mandates = Mandates(RegisterClient(http), signer, owners, clock)
+    mandates = Mandates(RegisterClient(http), neighbours.signer, owners, clock)
     desk = Desk(database, mandates, clock)
     metering = Metering(
         database,
@@ -78,7 +67,7 @@ async def build(
         clock,
         key=settings.platform_access_key,
         egress_url=settings.egress_url,
-        trust=trust,
+        trust=neighbours.trust,
         questions=Questions(mandates, callers.components),
         outbound=outbound,
     )
@@ -90,7 +79,7 @@ async def build(
         catalogue=catalogue,
         descriptions=Descriptions(apps, settings.description, clock),
         authentication=AuthenticationClient(http),
-        signer=signer,
+        signer=neighbours.signer,
         verifier=callers.accepting(AudienceRule.only(settings.origin)),
         clock=clock,
         more=levels.pages(BASE),

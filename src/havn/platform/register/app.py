@@ -13,13 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from havn.guard.callers import Callers
-from havn.guard.metering.meter import Meter
 from havn.guard.metering.middleware import metered
 from havn.guard.middleware import Authentication
-from havn.guard.platform_token import PlatformTokenSigner
+from havn.guard.neighbours import Neighbours
 from havn.kit.clock import Clock, system_clock
-from havn.kit.http import HttpClient
-from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.register.api import Api
 from havn.platform.register.internal_api import InternalApi
@@ -36,24 +33,10 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     `transport` carries calls to other platform APIs in place of the network.
     """
     store = await Store.open(settings.register_database_url)
-    host = f"platform.{settings.domain}"
-    trust = open_trust(settings.trust_file)
-
-    def client(name: str, timeout: float) -> HttpClient:
-        return HttpClient(
-            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
-        )
-
-    http = client("Authentication", 35)
+    neighbours = Neighbours(settings, "register", clock=clock, transport=transport)
+    http = neighbours.client("Authentication", 35)
     callers = Callers(http, scheme=settings.scheme, domain=settings.domain, clock=clock)
-    signer = PlatformTokenSigner(
-        issuer="platform",
-        app="register",
-        audience=f"{settings.scheme}://{host}",
-        key=settings.platform_access_key,
-        clock=clock,
-    )
-    meter = Meter.over(client, signer, org="platform", app="register")
+    meter = neighbours.meter()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -22,13 +22,12 @@ from havn.guard.enforcement import Enforcement
 from havn.guard.metering.meter import Meter
 from havn.guard.metering.middleware import metered
 from havn.guard.middleware import Authentication
+from havn.guard.neighbours import Neighbours
 from havn.guard.pep import Enforcer
-from havn.guard.platform_token import PlatformTokenSigner, PlatformTokenVerifier
+from havn.guard.platform_token import PlatformTokenVerifier
 from havn.guard.tokens import TokenVerifier
 from havn.kit.blobs import Blobs, open_blobs
 from havn.kit.clock import Clock, system_clock
-from havn.kit.http import HttpClient
-from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.platform.storage.access import Access
 from havn.platform.storage.applications import Applications
@@ -88,26 +87,20 @@ async def build(settings: Settings, *, clock: Clock = system_clock, transport: A
     platform = f"{settings.scheme}://platform.{settings.domain}"
     database = await open_database(settings.storage_database_url, max_size=settings.storage_pool_size)
 
-    trust = open_trust(settings.trust_file)
-
-    def http(name: str, timeout: float) -> HttpClient:
-        host = f"platform.{settings.domain}"
-        return HttpClient(
-            settings.platform_url, name=name, host=host, timeout=timeout, trust=trust, transport=transport
-        )
-
-    signer = PlatformTokenSigner(
-        issuer="platform", app="storage", audience=platform, key=settings.platform_access_key, clock=clock
-    )
-    clients = [http("Authentication", 35), http("Authorization", 35), http("Register", 10)]
+    neighbours = Neighbours(settings, "storage", clock=clock, transport=transport)
+    clients = [
+        neighbours.client("Authentication", 35),
+        neighbours.client("Authorization", 35),
+        neighbours.client("Register", 10),
+    ]
     callers = Callers(clients[0], scheme=settings.scheme, domain=settings.domain, clock=clock)
-    enforcement = Enforcement(AuthorizationClient(clients[1]), signer, clock=clock)
+    enforcement = Enforcement(AuthorizationClient(clients[1]), neighbours.signer, clock=clock)
     register = RegisterClient(clients[2])
-    meter = Meter.over(http, signer, org="platform", app="storage")
+    meter = neighbours.meter()
 
     async def find_party(kind: str, number: str) -> int | None:
         who = PartyLookup(ssn=number) if kind == "person" else PartyLookup(org_no=number)
-        party = await register.lookup(who, Credentials(platform_token=signer.token()))
+        party = await register.lookup(who, Credentials(platform_token=neighbours.signer.token()))
         return None if party is None else party.party_id
 
     @asynccontextmanager
