@@ -349,14 +349,12 @@ def embedded(image_registry, pushed, toolchain, base_image, kubernetes) -> Itera
     }
     with (folder / "up.log").open("wb") as log:
         process = subprocess.Popen(
-            [BIN, "up", "--no-examples", "--port", str(port)], env=environ, stdout=log, stderr=log, cwd=folder
-        )
+            [BIN, "up", "--no-examples", "--port", str(port)],
+            env=environ, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder,
+        )  # fmt: skip
+    assert process.stdout is not None
     try:
-        until = time.monotonic() + 90
-        while not (folder / ".havn" / "run" / "reach.json").exists():
-            assert process.poll() is None, (folder / "up.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        assert any(line.startswith("Up in ") for line in process.stdout), (folder / "up.log").read_text()
         made = Embedded(folder, port, environ)
         key = folder / "deploy-key.jwk"
         key.write_text(Keys.open(SecretStore(folder / ".havn" / "secrets")).components["deploy"])
@@ -370,6 +368,7 @@ def embedded(image_registry, pushed, toolchain, base_image, kubernetes) -> Itera
     finally:
         process.terminate()
         process.wait(30)
+        process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
