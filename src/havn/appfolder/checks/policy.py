@@ -11,6 +11,7 @@ from havn.appfolder import policy_cases
 from havn.appfolder.checks.subject import Subject
 from havn.engines import xacml
 from havn.engines.process.places import Places
+from havn.engines.xml_parser import parser
 
 _NS = "{urn:oasis:names:tc:xacml:3.0:core:schema:wd-17}"
 _ACTION = "urn:oasis:names:tc:xacml:1.0:action:action-id"
@@ -42,7 +43,7 @@ def check(subject: Subject, now: datetime) -> frozenset[str] | None:
         return None
     if beside is not None and subject.app_id is not None:
         policy_cases.check(subject.files, beside, document, subject.app_id, now)
-    root = etree.fromstring(content, _parser())
+    root = etree.fromstring(content, parser(comments=True))
     places = Places(content, root)
     _resource(subject, root, places)
     permitted = _permitted(root)
@@ -62,7 +63,7 @@ def check(subject: Subject, now: datetime) -> frozenset[str] | None:
 def _begin(content: bytes, line: int) -> tuple[int, int]:
     """Where the element begins whose start tag ends on `line`."""
     try:
-        root = etree.fromstring(content, _parser())
+        root = etree.fromstring(content, parser(comments=True))
     except etree.XMLSyntaxError:
         return line, 0
     if root.getroottree().docinfo.internalDTD is not None:
@@ -70,10 +71,6 @@ def _begin(content: bytes, line: int) -> tuple[int, int]:
     places = Places(content, root)
     node = next((node for node in root.iter() if isinstance(node.tag, str) and node.sourceline == line), None)
     return places.of(node) if node is not None else (line, 0)
-
-
-def _parser() -> Any:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
 def _needed(subject: Subject) -> set[str]:

@@ -27,6 +27,7 @@ from havn.engines.process.model import (
     Task,
 )
 from havn.engines.process.places import Places
+from havn.engines.xml_parser import parser
 
 Place = tuple[int, int]
 """Line and column, from 1."""
@@ -106,17 +107,8 @@ class _Reader:
         if len(xml) > MAX_BYTES:
             self._fault("process.syntax", f"The file is more than {MAX_BYTES // 1024 // 1024} MiB.", (0, 0))
             return None
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            dtd_validation=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
         xml = xml.removeprefix(b"\xef\xbb\xbf")
-        root = etree.fromstring(xml, parser)
+        root = etree.fromstring(xml, parser())
         if root.getroottree().docinfo.internalDTD is not None:
             self._fault("process.syntax", "The file has a document type declaration, which is not allowed.", (1, 1))
             return None

@@ -8,20 +8,10 @@ from typing import Any
 from lxml import etree
 
 from havn.engines.xacml import names
+from havn.engines.xml_parser import parser
 
 NS = f"{{{names.NAMESPACE}}}"
-
-
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    load_dtd=False,
-    no_network=True,
-    dtd_validation=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-    collect_ids=False,
-)
+_PARSER = parser()
 
 
 class UnsafeXml(ValueError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from havn.engines.xml_parser import parser
 from havn.runtime.model.rows import ROW_ID
 from havn.runtime.model.shape import MAX_DEPTH, Shape, ShapeError
 
@@ -21,17 +22,8 @@ def read(content: bytes, shape: Shape) -> dict[str, Any]:
     """The model. Raises `XmlError`, or `ShapeError` for a member that the schema does not know."""
     from lxml import etree
 
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(content, parser)
+        root = etree.fromstring(content, parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         raise XmlError("the body is not well-formed XML") from error
     information: Any = root.getroottree().docinfo
