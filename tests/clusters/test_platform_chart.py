@@ -6,9 +6,11 @@ import asyncio
 import importlib.resources
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,13 +21,18 @@ import yaml
 
 from havn.appfolder import AppFolder, AppId
 from havn.cli.new import write_app
+from havn.cli.platform_certificates import certificate_secrets
+from havn.cli.platform_certificates import certificates as renew_certificates
 from havn.cli.platform_secrets import secrets as write_secrets
 from havn.clusters.kubernetes import Helm
 from havn.clusters.port import ClusterError
+from havn.deploy.authority.keeper import TAKEN_UP
+from havn.deploy.authority.release import ReleaseAuthority
 from havn.deploy.publishing import Publisher
 from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient, Response
+from havn.kit.tls import LOOK_EVERY
 from havn.local.kubernetes import LocalKubernetes
 from havn.local.kubernetes.network import HOST_ADDRESS
 from havn.local.testdata import fixed
@@ -36,6 +43,26 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "at22.example.test"
 RELEASE = "at22"
+# The ports of parts whose pods listen on others than 8080.
+PORTS = {"egress": (3128, 3129)}
+# What each of them answers in plain HTTP, and the certificate that it shows to whoever connects.
+LOOK = """
+import json, socket, ssl, sys
+found = []
+for component, address, port in json.load(sys.stdin):
+    try:
+        plain = socket.create_connection((address, port), timeout=5)
+        shown = ssl.get_server_certificate((address, port), timeout=5)
+    except ConnectionRefusedError:
+        continue  # on its way out
+    try:
+        plain.sendall(b'GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+        said = plain.recv(100).decode('latin-1')
+    except OSError as error:
+        said = str(error)
+    found.append([component, said, shown])
+print(json.dumps(found))
+"""
 ORGS = msgspec.json.decode((importlib.resources.files("havn.local.testdata") / "orgs.json").read_bytes())["orgs"]
 
 
@@ -117,6 +144,40 @@ class Platform:
             token: str = redeemed.json()["token"]
             return token
 
+    async def look(self) -> list[tuple[str, str, str]]:
+        """Of each port of each pod: the component, what it answers in plain HTTP, and the certificate that it shows."""
+        columns = "custom-columns=:metadata.labels.app\\.kubernetes\\.io/component,:status.podIP"
+        selector = f"app.kubernetes.io/instance={RELEASE}"
+        pods = [
+            line.split()
+            for line in self.kubernetes.kubectl(
+                "get", "pods", "-l", selector, "--field-selector=status.phase=Running", "-o", columns
+            ).splitlines()
+        ]
+        wanted = [(name, address, port) for name, address in filter(None, pods) for port in PORTS.get(name, (8080,))]
+        # From the node, which NetworkPolicy lets in.
+        command = ["nsenter", f"--net=/run/netns/{self.kubernetes.layout.namespace}", sys.executable, "-c", LOOK]
+        done = await asyncio.to_thread(
+            subprocess.run, command, input=msgspec.json.encode(wanted), capture_output=True, check=True
+        )
+        found = msgspec.json.decode(done.stdout, type=list[tuple[str, str, str]])
+        assert {component for component, _, _ in found} == {*(api.name for api in APIS), "login", "deploy", "egress"}
+        return found
+
+    async def certify(self, items: list[dict[str, Any]]) -> None:
+        """Put these Secrets into the cluster, and wait until every port shows its new certificate, and no other."""
+        text = msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": items}).decode()
+        await asyncio.to_thread(self.kubernetes.kubectl, "apply", "-f", "-", text=text)
+        # The kubelet looks at once then; by itself it does within a minute or so. Pods on their way out need none.
+        await asyncio.to_thread(
+            self.kubernetes.kubectl, "annotate", "pods", "-l", f"app.kubernetes.io/instance={RELEASE}",
+            f"havn/certificates={datetime.now(UTC).isoformat()}", "--overwrite", check=False,
+        )  # fmt: skip
+        wanted = {item["metadata"]["name"]: item["stringData"].get("tls.crt") for item in items}
+        async with asyncio.timeout(120):
+            while any(shown != wanted[f"{RELEASE}-{name}-tls"] for name, _, shown in await self.look()):
+                pass
+
 
 @asynccontextmanager
 async def load(client: HttpClient, path: str, token: str) -> AsyncIterator[list[Response]]:
@@ -134,6 +195,14 @@ async def load(client: HttpClient, path: str, token: str) -> AsyncIterator[list[
     finally:
         ended.set()
         await asyncio.gather(*readers)
+
+
+async def answered_for(seconds: float, answers: list[Response]) -> None:
+    """Go on under load for so long: what clients of the pods, Traefik too, may take to see another authority."""
+    until, count = asyncio.get_running_loop().time() + seconds, 0
+    while asyncio.get_running_loop().time() < until or len(answers) == count:
+        count = count or len(answers)
+        await asyncio.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +345,81 @@ async def test_a_migration_that_fails_changes_nothing_else_tells_why_and_the_nex
     await platform.upgrade()
 
 
+async def test_no_pod_answers_in_plain_http(platform):
+    for component, said, shown in await platform.look():
+        assert "HTTP/" not in said, component
+        assert "BEGIN CERTIFICATE" in shown
+
+
+async def test_no_request_fails_while_certificates_and_their_authority_are_changed(platform, tmp_path):
+    token, kubectl = await platform.sign_in(), platform.kubernetes.kubectl
+    pods = ("get", "pods", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "custom-columns=:metadata.uid")
+    before = set(kubectl(*pods).split())
+    (tmp_path / "authority.json").write_text(kubectl("get", "secret", f"{RELEASE}-authority", "-o", "json"))
+    renew_certificates(
+        release=RELEASE, authority=tmp_path / "authority.json", out=tmp_path / "new.json", change_authority=True
+    )
+    items = msgspec.json.decode((tmp_path / "new.json").read_bytes())["items"]
+    kept = next(each["stringData"] for each in items if each["metadata"]["name"] == f"{RELEASE}-authority")
+    authority = ReleaseAuthority.read(kept)
+    async with platform.client("platform") as http, load(http, "/storage/api/v1/applications", token) as answers:
+        # Another authority is believed, ...
+        await platform.certify(items)
+        await answered_for(LOOK_EVERY, answers)
+        # ... signs, ...
+        authority = authority.advance(RELEASE, authority.since + TAKEN_UP)
+        await platform.certify(certificate_secrets(RELEASE, authority, datetime.now(UTC)))
+        # ... and is alone.
+        authority = authority.advance(RELEASE, authority.since + TAKEN_UP)
+        assert not authority.changing()
+        await platform.certify(certificate_secrets(RELEASE, authority, datetime.now(UTC)))
+        assert await platform.sign_in()
+    failed = {(answer.status_code, answer.text[:200]) for answer in answers if answer.status_code != 200}
+    assert failed == set()
+    # Nothing was started anew for it.
+    assert set(kubectl(*pods).split()) <= before
+
+
+async def test_a_part_with_a_strangers_certificate_is_believed_by_nobody(platform):
+    kubectl, now = platform.kubernetes.kubectl, datetime.now(UTC)
+    name = f"{RELEASE}-profile-tls"
+    selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=profile"
+    known = kubectl("get", "secret", name, "-o", "json")
+    stranger = certificate_secrets(RELEASE, ReleaseAuthority.new("stranger", now), now)
+    wrong = next(each for each in stranger if each["metadata"]["name"] == name)
+
+    async def start_with(secret: str) -> None:
+        await asyncio.to_thread(kubectl, "replace", "-f", "-", text=secret)
+        # Until it is gone, and the connections to it.
+        await asyncio.to_thread(kubectl, "delete", "pods", "-l", selector, "--timeout=60s")
+        await asyncio.to_thread(kubectl, "rollout", "status", f"deployment/{RELEASE}-profile", "--timeout=120s")
+
+    await start_with(msgspec.json.encode(wrong).decode())
+    async with platform.client("platform") as http:
+        path = "/profile/api/v1/health"
+        while (await http.request("GET", path)).status_code not in (500, 502):
+            pass
+        with pytest.raises(AssertionError, match="assert 503 in"):
+            await platform.sign_in()
+        clean = msgspec.json.decode(known)
+        clean["metadata"] = {"name": name}
+        await start_with(msgspec.json.encode(clean).decode())
+        while (await http.request("GET", path)).status_code != 200:
+            pass
+    assert await platform.sign_in()
+
+
+async def test_a_certificate_that_is_missing_is_told_before_anything_is_changed(platform):
+    kubectl, name = platform.kubernetes.kubectl, f"{RELEASE}-login-tls"
+    known = kubectl("get", "secret", name, "-o", "json")
+    kubectl("delete", "secret", name)
+    with pytest.raises(ClusterError, match=f"there is no Secret {name}. .* `havn platform certificates --release"):
+        await platform.upgrade()
+    clean = msgspec.json.decode(known)
+    clean["metadata"] = {"name": name}
+    kubectl("apply", "-f", "-", text=msgspec.json.encode(clean).decode())
+
+
 def test_migrations_ran_and_left_no_pod(platform):
     left = platform.kubernetes.kubectl("get", "jobs,networkpolicies", "-o", "name")
     assert "migrations" not in left
@@ -299,6 +443,8 @@ def test_a_pod_reaches_neither_the_internet_nor_another_releases_database(platfo
 async def test_uninstalling_leaves_nothing(platform):
     await platform.helm.uninstall(RELEASE)
     selector = f"app.kubernetes.io/instance={RELEASE}"
-    kinds = "deployments,services,ingressroutes,networkpolicies,hpa,pdb,serviceaccounts,configmaps,jobs"
+    kinds = (
+        "deployments,services,ingressroutes,serverstransports,networkpolicies,hpa,pdb,serviceaccounts,configmaps,jobs"
+    )
     assert platform.kubernetes.kubectl("get", kinds, "-l", selector, "-o", "name").strip() == ""
     platform.kubernetes.kubectl("wait", "--for=delete", "pods", "-l", selector, "--timeout=120s")
