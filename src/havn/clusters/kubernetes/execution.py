@@ -35,7 +35,7 @@ class _Status(msgspec.Struct):
 
 async def execute(kube: Kube, pod: str, container: str, command: Sequence[str]) -> AsyncGenerator[Output | Ended, None]:
     """What the command writes as it comes, and how it ended. Raises `ClusterError`."""
-    waiting: asyncio.Queue[Output | Ended | ClusterError] = asyncio.Queue(_AHEAD)
+    waiting: asyncio.Queue[Output | Ended | Exception] = asyncio.Queue(_AHEAD)
 
     # In a task of its own: a connection must be closed by the task that opened it, and who reads may be several.
     async def pour() -> None:
@@ -48,13 +48,14 @@ async def execute(kube: Kube, pod: str, container: str, command: Sequence[str]) 
                     if channel in (_STDOUT, _STDERR) and data:
                         await waiting.put(Output("stdout" if channel == _STDOUT else "stderr", data))
             await waiting.put(ClusterError(f"The connection to {pod} was lost before the command had ended."))
-        except ClusterError as error:
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is: who reads must not wait for more.
             await waiting.put(error)
 
     async with background(pour(), name="execution"):
         while True:
             come = await waiting.get()
-            if isinstance(come, ClusterError):
+            if isinstance(come, Exception):
                 raise come
             yield come
             if isinstance(come, Ended):

@@ -114,25 +114,35 @@ class Kube:
         """What a command in a pod sends, each piece with its channel, until the connection ends. Raises `Absent`."""
         params = [("container", container), ("stdout", "true"), ("stderr", "true")]
         params += [("command", each) for each in command]
+        lost: Exception | None = None
         async with self._speak() as api:
             try:
                 async with api.open_websocket(
                     version="v1", namespace=self.namespace, url=f"pods/{pod}/exec", params=params,
                     subprotocols=["v4.channel.k8s.io"],
                 ) as socket:  # fmt: skip
-                    while True:
-                        message = await socket.receive_bytes()
-                        if message:
-                            yield message[0], message[1:]
-            except httpx_ws.WebSocketDisconnect:
-                return
+                    try:
+                        while True:
+                            message = await socket.receive_bytes()
+                            if message:
+                                yield message[0], message[1:]
+                    except httpx_ws.WebSocketDisconnect:
+                        return
+                    except httpx_ws.HTTPXWSException as error:
+                        # Raised below: out of this block it would come in a group.
+                        lost = error
             except httpx_ws.WebSocketUpgradeError as error:
                 answer = error.response
                 if answer.status_code == 404:
                     raise Absent(f"There is no pod {pod}.") from None
                 raise ClusterError(f"The cluster does not run the command: it answered {answer.status_code}.") from None
             except httpx_ws.HTTPXWSException as error:
-                raise ClusterError(f"The connection to {pod} was lost: {type(error).__name__}.") from None
+                lost = error
+            except ExceptionGroup as group:
+                # From the library's own tasks, such as the one that reads.
+                lost = group.exceptions[0]
+        if lost is not None:
+            raise ClusterError(f"The connection to {pod} was lost: {type(lost).__name__}.")
 
     async def close(self) -> None:
         """Close the connections."""
