@@ -185,7 +185,8 @@ def make_volume(kubernetes) -> Callable[[str, Path], None]:
     return make
 
 
-@pytest.fixture(scope="session")
+# For each file: others may have taken it away, or changed it.
+@pytest.fixture(scope="module")
 def bootstrapped(kubernetes, image_registry, base_image, toolchain) -> None:
     """charts/cluster for the org ttd in the cluster."""
     asyncio.run(bootstrap(kubernetes, image_registry, base_image, toolchain))
