@@ -33,17 +33,18 @@ def test_what_cannot_be_made_is_refused_in_a_sentence(arguments, says):
 
 
 @pytest.mark.cluster
-def test_a_cluster_is_made_listed_and_removed(tmp_path):
+def test_a_cluster_is_made_listed_and_removed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("local")
     name = f"c{os.getpid()}"
-    made = havn("create", "--local", name, "--folder", str(tmp_path / "cluster"), "--json")
+    made = havn("create", "--local", name, "--folder", str(folder / "cluster"), "--json")
     try:
         assert made.returncode == 0, made.stderr
         where = json.loads(made.stdout)
         assert where in json.loads(havn("list", "--json").stdout)["local"]
-        assert havn("create", "--local", name, "--folder", str(tmp_path / "other")).returncode == 1
+        assert havn("create", "--local", name, "--folder", str(folder / "other")).returncode == 1
     finally:
         removed = havn("remove", name)
     assert removed.returncode == 0
     assert name not in havn("list").stdout
-    assert not (tmp_path / "cluster").exists()
+    assert not (folder / "cluster").exists()
     assert "See havn cluster list" in havn("remove", name).stderr

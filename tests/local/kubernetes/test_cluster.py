@@ -58,8 +58,8 @@ def test_two_clusters_run_side_by_side_and_go_without_a_trace(toolchain, tmp_pat
     assert strays() == set()
 
 
-def test_dns_metrics_and_traefik_answer(toolchain, tmp_path):
-    cluster = LocalKubernetes.create("addons", tmp_path / "addons", toolchain)
+def test_dns_metrics_and_traefik_answer(toolchain, tmp_path_factory):
+    cluster = LocalKubernetes.create("addons", tmp_path_factory.mktemp("addons") / "it", toolchain)
     try:
         addons.load_images(cluster)
         addons.install_dns(cluster)
@@ -76,12 +76,13 @@ def test_dns_metrics_and_traefik_answer(toolchain, tmp_path):
         cluster.destroy()
 
 
-def test_a_cluster_whose_maker_was_killed_is_swept_away(toolchain, tmp_path):
+def test_a_cluster_whose_maker_was_killed_is_swept_away(toolchain, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("orphan")
     script = f"""
 import os
 from pathlib import Path
 from havn.local.kubernetes import LocalKubernetes, Toolchain
-LocalKubernetes.create("orphan", Path({str(tmp_path)!r}, "orphan"), Toolchain.ensure(Path({str(ROOT / "toolchain")!r})))
+LocalKubernetes.create("orphan", Path({str(folder)!r}, "it"), Toolchain.ensure(Path({str(ROOT / "toolchain")!r})))
 os.kill(os.getpid(), {int(signal.SIGKILL)})
 """
     made = subprocess.run([sys.executable, "-c", script], check=False)
@@ -90,3 +91,9 @@ os.kill(os.getpid(), {int(signal.SIGKILL)})
     assert sweep(toolchain) == ["orphan"]
     assert remains("orphan") == []
     assert strays() == set()
+
+
+def test_a_folder_too_deep_for_sockets_is_told_before_anything_is_begun(toolchain, tmp_path):
+    with pytest.raises(ClusterError, match="has too long a path for a cluster's sockets: choose one of at most 74"):
+        LocalKubernetes.create("deep", tmp_path / ("d" * 80), toolchain)
+    assert remains("deep") == []

@@ -24,6 +24,8 @@ _RUNTIME = Path("/run/havn")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The cgroup v1 hierarchies in which the kubelet wants its root to exist.
 _CGROUPS = Path("/sys/fs/cgroup")
+# A socket's path has 107 bytes at most; the kubelet makes the longest, with a random number for a name.
+_LONGEST = 107 - len("/kubelet/pod-resources/4294967295")
 
 
 class ClusterError(Exception):
@@ -49,6 +51,11 @@ class LocalKubernetes:
         gone. Needs root, and Debian's containerd, runc, containernetworking-plugins, nftables and iproute2.
         Raises `ClusterError`; nothing is left behind then.
         """
+        if len(os.fsencode(folder.absolute())) > _LONGEST:
+            raise ClusterError(
+                f"The folder {folder.absolute()} has too long a path for a cluster's sockets: choose one of at most "
+                f"{_LONGEST} characters."
+            )
         _check_machine()
         with registry() as records:
             if name in records:
