@@ -92,6 +92,13 @@ class ImageRegistry:
     url: str
     address: str
     process: subprocess.Popen[bytes]
+    data: Path
+    """Its folder."""
+
+    def content(self, digest: str) -> Path:
+        """The file of a blob."""
+        name = digest.removeprefix("sha256:")
+        return self.data / "docker/registry/v2/blobs/sha256" / name[:2] / name / "data"
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +120,7 @@ def image_registry(kubernetes, toolchain, tmp_path_factory) -> Iterator[ImageReg
             break
         except OSError:
             assert process.poll() is None, (folder / "log").read_text()
-    yield ImageRegistry(f"http://{HOST_ADDRESS}:{port}", kubernetes.trust_registry(port), process)
+    yield ImageRegistry(f"http://{HOST_ADDRESS}:{port}", kubernetes.trust_registry(port), process, folder / "data")
     process.terminate()
     process.wait()
 

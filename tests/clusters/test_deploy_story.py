@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +15,9 @@ import pytest
 from havn.clusters.kubernetes import Helm, Image, Kube, KubernetesCluster
 from havn.clusters.port import ClusterError, Output, RolloutFailed
 from havn.contracts.deploy import Scaling
+from havn.deploy.image.delivery import Delivery
+from havn.deploy.registry.remote import RemoteRegistry
+from havn.kit.http import HttpClient
 
 pytestmark = pytest.mark.cluster
 
@@ -144,6 +148,65 @@ async def test_what_is_put_back_is_the_earlier_image_on_the_earlier_base_with_th
     words = ["python3", "-c", "print(open('/mnt/app-secrets/api-key').read())"]
     said = [each.data async for each in owner.cluster.execute("first", words) if isinstance(each, Output)]
     assert b"".join(said) == b"of today\n"
+
+
+async def test_what_stands_in_the_way_before_anything_is_changed_is_told_and_the_next_deploy_works(owner, tmp_path):
+    config = msgspec.json.decode(owner.kubernetes.kubeconfig.read_bytes())
+    ended = tmp_path / "kubeconfig"
+    ended.write_bytes(msgspec.json.encode({**config, "users": [{"name": "admin", "user": {"token": "of last year"}}]}))
+    nowhere = HttpClient("http://127.0.0.1:1", name="The registry")
+    away = Delivery(
+        releases=owner.registry, base=owner.delivery._base, base_digest=owner.delivery._base_digest,
+        target=RemoteRegistry(nowhere), address=owner.delivery.address,
+    )  # fmt: skip
+    site = owner.cluster.site
+    strangers = KubernetesCluster(site, Kube(ended), Helm(owner.helm._program, ended), owner.delivery)
+    without = KubernetesCluster(site, owner.cluster.kube, owner.helm, away)
+    workload = owner.workload("first", await owner.release("first"))
+    with pytest.raises(ClusterError, match="credentials are wrong or have ended, so give it new ones with `havn clus"):
+        await strangers.apply(workload)
+    with pytest.raises(ClusterError, match=r"The registry cannot be reached just now: try again\."):
+        await without.apply(workload)
+    await strangers.close()
+    await nowhere.close()
+    assert await owner.cluster.apps() == []
+    assert (await owner.cluster.apply(workload)).settled
+
+
+class Tampering:
+    """Images of which somebody changes a byte in the registry before nodes fetch them."""
+
+    def __init__(self, owner, image_registry) -> None:
+        self._owner = owner
+        self._registry = image_registry
+        self.changed: list[tuple[Path, bytes]] = []
+
+    async def image(self, org: str, app: str, release: str, base: str | None = None) -> Image:
+        made = await self._owner.delivery.image(org, app, release, base)
+        manifest = msgspec.json.decode(self._registry.content(made.digest).read_bytes())
+        layer = self._registry.content(manifest["layers"][-1]["digest"])
+        content = layer.read_bytes()
+        self.changed.append((layer, content))
+        layer.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        return made
+
+    def mend(self) -> None:
+        for path, content in self.changed:
+            path.write_bytes(content)
+
+
+async def test_an_image_that_was_tampered_with_is_not_run_and_the_next_deploy_works(owner, image_registry):
+    good = owner.workload("first", await owner.release("first"))
+    await owner.cluster.apply(good)
+    tampering = Tampering(owner, image_registry)
+    cluster = KubernetesCluster(owner.cluster.site, owner.cluster.kube, owner.helm, tampering)
+    wanted = owner.workload("first", await owner.release("first", 2), ready_within=10)
+    with pytest.raises(RolloutFailed, match=r"Its image cannot be fetched: .*digest"):
+        await cluster.apply(wanted)
+    status = await owner.cluster.status("first")
+    assert (status.release, status.settled) == (good.release, True)
+    tampering.mend()
+    assert (await owner.cluster.apply(wanted)).settled
 
 
 class Wire:
