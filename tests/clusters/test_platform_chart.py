@@ -7,7 +7,8 @@ import importlib.resources
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from havn.guard.platform_token import PlatformTokenSigner
 from havn.kit.clock import system_clock
 from havn.kit.http import HttpClient, Response
 from havn.kit.tls import LOOK_EVERY
-from havn.local.kubernetes import LocalKubernetes
+from havn.local.kubernetes import LocalKubernetes, addons
 from havn.local.kubernetes.network import HOST_ADDRESS
 from havn.local.testdata import fixed
 from havn.platform import APIS
@@ -418,6 +419,51 @@ async def test_a_certificate_that_is_missing_is_told_before_anything_is_changed(
     clean = msgspec.json.decode(known)
     clean["metadata"] = {"name": name}
     kubectl("apply", "-f", "-", text=msgspec.json.encode(clean).decode())
+
+
+async def replicas(platform: Platform, component: str, wanted: Callable[[int], bool]) -> float:
+    """Wait until the number of pods, all of them ready, is as wanted; returns how many seconds it took."""
+    kubectl, begun = platform.kubernetes.kubectl, time.monotonic()
+    selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
+    counts = "jsonpath={.status.replicas} {.status.readyReplicas}"
+    try:
+        async with asyncio.timeout(120):
+            while True:
+                there, ready = (
+                    await asyncio.to_thread(kubectl, "get", "deployment", f"{RELEASE}-{component}", "-o", counts)
+                ).split()
+                pods = await asyncio.to_thread(kubectl, "get", "pods", "-l", selector, "-o", "name")
+                if wanted(int(ready)) and int(there) == int(ready) == len(pods.split()):
+                    return time.monotonic() - begun
+                await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise AssertionError(kubectl("describe", "hpa", f"{RELEASE}-{component}")) from None
+
+
+async def test_an_api_scales_up_under_load_and_down_again_and_no_request_fails(platform, kubernetes, k6):
+    await asyncio.to_thread(addons.install_metrics, kubernetes)
+    await asyncio.to_thread(addons.wait_for, kubernetes, "kube-system", "metrics-server")
+    at_once = {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]}
+    follows = {
+        "enabled": True, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 60,
+        "behavior": {"scaleUp": at_once, "scaleDown": at_once},
+    }  # fmt: skip
+    resources = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
+    apis = {**platform.values["apis"], "profile": {"autoscaling": follows, "resources": resources}}
+    await platform.upgrade({"apis": apis, "migrations": {"enabled": False}})
+    bearer = {"authorization": f"Bearer {await platform.sign_in()}"}
+    asked = (kubernetes.address, f"platform.{DOMAIN}", ["/profile/api/v1/users/current"])
+    load = k6(*asked, rate=60, headers=bearer)
+    assert await replicas(platform, "profile", lambda ready: ready >= 2) < 60
+    made, failed = await asyncio.to_thread(load.end)
+    assert made > 500
+    assert failed == 0
+    # A trickle goes on while it shrinks: pods end without a request being lost.
+    load = k6(*asked, rate=3, headers=bearer)
+    await replicas(platform, "profile", lambda ready: ready == 1)
+    made, failed = await asyncio.to_thread(load.end)
+    assert made > 10
+    assert failed == 0
 
 
 def test_migrations_ran_and_left_no_pod(platform):
