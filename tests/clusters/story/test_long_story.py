@@ -251,7 +251,7 @@ def test_9_a_secret_and_a_certificate_are_changed_without_a_failed_request(story
     wanted = story.certify(kubernetes, "public", [story.host("tt02")])
     until(lambda: story.shown_certificate("tt02") == wanted.strip())
     # The cluster's own authority: a new one is believed beside the one that signs, and the platform's.
-    story.havn("cluster", "rotate-ca", ORG, "--env", "tt02")
+    story.havn("cluster", "rotate-ca", ORG, "--env", "tt02", "--yes")
     until(lambda: story.believed("tt02") == 3)
     made, failed = load.end()
     assert made > 20
