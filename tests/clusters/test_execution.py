@@ -75,6 +75,13 @@ async def test_what_is_written_and_the_end_are_told(answering):
         assert await told(kube) == [Output("stdout", b"out"), Output("stderr", b"err"), Ended(7)]
 
 
+async def test_a_command_that_could_not_be_run_is_an_error_with_its_reason(answering):
+    end = b'{"status": "Failure", "message": "no such file", "details": {"causes": []}}'
+    async with answering(frame(3, end) + CLOSE) as kube:
+        with pytest.raises(ClusterError, match="The command could not be run: no such file"):
+            await told(kube)
+
+
 @pytest.mark.parametrize("rest", [CLOSE, b"", b"\xff\xff nonsense"], ids=["closed", "hung up", "nonsense"])
 async def test_a_connection_that_ends_before_the_command_is_an_error_and_nobody_waits(answering, rest):
     async with answering(frame(1, b"out") + rest) as kube:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
@@ -36,20 +35,22 @@ class _Status(msgspec.Struct):
 async def execute(kube: Kube, pod: str, container: str, command: Sequence[str]) -> AsyncGenerator[Output | Ended, None]:
     """What the command writes as it comes, and how it ended. Raises `ClusterError`."""
     waiting: asyncio.Queue[Output | Ended | Exception] = asyncio.Queue(_AHEAD)
+    status: list[bytes] = []
+
+    async def take(channel: int, data: bytes) -> bool:
+        if channel == _STATUS:
+            status.append(data)
+            return False
+        if channel in (_STDOUT, _STDERR) and data:
+            await waiting.put(Output("stdout" if channel == _STDOUT else "stderr", data))
+        return True
 
     # In a task of its own: a connection must be closed by the task that opened it, and who reads may be several.
     async def pour() -> None:
         try:
-            async with contextlib.aclosing(kube.execute(pod, container, command)) as pieces:
-                async for channel, data in pieces:
-                    if channel == _STATUS:
-                        await waiting.put(Ended(code(data)))
-                        return
-                    if channel in (_STDOUT, _STDERR) and data:
-                        await waiting.put(Output("stdout" if channel == _STDOUT else "stderr", data))
-            await waiting.put(ClusterError(f"The connection to {pod} was lost before the command had ended."))
-        except Exception as error:  # noqa: BLE001
-            # Whatever it is: who reads must not wait for more.
+            await kube.execute(pod, container, command, take)
+            await waiting.put(Ended(code(status[0])))
+        except Exception as error:  # noqa: BLE001 - whatever it is: who reads must not wait for more
             await waiting.put(error)
 
     async with background(pour(), name="execution"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,14 +109,19 @@ class Kube:
                     yield line
 
     async def execute(
-        self, pod: str, container: str, command: Sequence[str]
-    ) -> AsyncGenerator[tuple[int, bytes], None]:
-        """What a command in a pod sends, each piece with its channel, until the connection ends. Raises `Absent`."""
+        self, pod: str, container: str, command: Sequence[str], take: Callable[[int, bytes], Awaitable[bool]]
+    ) -> None:
+        """Hand what a command in a pod sends to `take`, each piece with its channel, until that says False.
+
+        Raises `Absent`, and `ClusterError` when the connection ends before.
+        """
         params = [("container", container), ("stdout", "true"), ("stderr", "true")]
         params += [("command", each) for each in command]
-        lost: Exception | None = None
+        lost = "it was closed"
         async with self._speak() as api:
             try:
+                # What is raised inside comes out in a group, so nothing is; nor is this a generator, whose end is an
+                # exception too.
                 async with api.open_websocket(
                     version="v1", namespace=self.namespace, url=f"pods/{pod}/exec", params=params,
                     subprotocols=["v4.channel.k8s.io"],
@@ -124,25 +129,23 @@ class Kube:
                     try:
                         while True:
                             message = await socket.receive_bytes()
-                            if message:
-                                yield message[0], message[1:]
+                            if message and not await take(message[0], message[1:]):
+                                return
                     except httpx_ws.WebSocketDisconnect:
-                        return
+                        pass
                     except httpx_ws.HTTPXWSException as error:
-                        # Raised below: out of this block it would come in a group.
-                        lost = error
+                        lost = type(error).__name__
             except httpx_ws.WebSocketUpgradeError as error:
                 answer = error.response
                 if answer.status_code == 404:
                     raise Absent(f"There is no pod {pod}.") from None
                 raise ClusterError(f"The cluster does not run the command: it answered {answer.status_code}.") from None
             except httpx_ws.HTTPXWSException as error:
-                lost = error
+                lost = type(error).__name__
             except ExceptionGroup as group:
                 # From the library's own tasks, such as the one that reads.
-                lost = group.exceptions[0]
-        if lost is not None:
-            raise ClusterError(f"The connection to {pod} was lost: {type(lost).__name__}.")
+                lost = type(group.exceptions[0]).__name__
+        raise ClusterError(f"The connection to {pod} was lost before the command had ended: {lost}.")
 
     async def close(self) -> None:
         """Close the connections."""
