@@ -36,7 +36,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 BIN = Path(sys.executable).with_name("havn")
 DOMAIN = "tt02.example.test"
 # What the app itself says, which has no platform here.
-APP = (503, "management_unavailable")
+# The app itself, which sends people to the sign-in.
+APP = (302, "")
 OBJECTS = ("get", "ingressroutes,middlewares", "-l", "app.kubernetes.io/component=shut")
 
 
