@@ -35,8 +35,7 @@ from havn.local.kubernetes.network import HOST_ADDRESS
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 BIN = Path(sys.executable).with_name("havn")
 DOMAIN = "tt02.example.test"
-# What the app itself says, which has no platform here.
-# The app itself, which sends people to the sign-in.
+# What the app itself says: it sends people to the sign-in.
 APP = (302, "")
 OBJECTS = ("get", "ingressroutes,middlewares", "-l", "app.kubernetes.io/component=shut")
 
