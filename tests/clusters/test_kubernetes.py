@@ -123,7 +123,7 @@ async def test_an_image_that_cannot_be_pulled_is_named_and_what_ran_stays(owner)
     await owner.cluster.apply(owner.workload("first", good))
 
     class Missing:
-        async def image(self, org: str, app: str, release: str) -> Image:
+        async def image(self, org: str, app: str, release: str, base: str | None = None) -> Image:
             return Image(f"{owner.delivery.address}/{org}/{app}", "sha256:" + "0" * 64)
 
     cluster = KubernetesCluster(owner.cluster.site, owner.cluster.kube, owner.helm, Missing())
