@@ -272,7 +272,7 @@ def test_10_a_platform_pod_is_killed_while_somebody_submits_and_nothing_is_doubl
     # Somebody who was told that it could not be sent tries again, as the page says.
     done = page.get_by_role("heading", name=RECEIPT).first
     for _ in range(3):
-        page.goto(re.sub(r"/instance/.*", f"/instance/{story.instance}/", page.url))
+        page.goto(f"{story.address('tt02')}/instance/{story.instance}")
         expect(done.or_(submit)).to_be_visible()
         if done.is_visible():
             break
@@ -339,4 +339,5 @@ def test_13_everything_is_removed_and_nothing_is_left(story):
             check=True, capture_output=True,
         )  # fmt: skip
         selector = f"app.kubernetes.io/instance={environment}"
+        story.platform.kubectl("wait", "--for=delete", "pods", "-l", selector, "--timeout=120s")
         assert story.platform.kubectl("get", f"{kinds},configmaps", "-l", selector, "-o", "name").strip() == ""
