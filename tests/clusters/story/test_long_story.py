@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -66,14 +67,19 @@ def test_1_the_platform_is_installed_for_two_environments(story):
         list(pool.map(story.install_platform, DOMAINS))
     trusting = ssl.create_default_context(cadata=story.authority.certificate)
     with httpx2.Client(verify=trusting, trust_env=False, timeout=30) as client:
+
+        def answers(api: str, domain: str) -> bool:
+            answer = client.get(
+                f"https://{story.platform.address}/{api}/api/v1/health",
+                headers={"host": f"platform.{domain}"},
+                extensions={"sni_hostname": f"platform.{domain}"},
+            )
+            return answer.status_code == 200
+
         for domain in DOMAINS.values():
             for api in APIS:
-                answer = client.get(
-                    f"https://{story.platform.address}/{api}/api/v1/health",
-                    headers={"host": f"platform.{domain}"},
-                    extensions={"sni_hostname": f"platform.{domain}"},
-                )
-                assert answer.status_code == 200, (domain, api, answer.text)
+                # The ingress may hear of the pods a moment after Helm does.
+                until(partial(answers, api, domain))
     story.tokens["kari"] = story.first_token("kari", ["administer"])
 
 
