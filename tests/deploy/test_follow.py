@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
-import httpx2
 import msgspec
 import pytest
 
 from havn.clients.deploy import DeployClient
 from havn.contracts.deploy import Deployment, DeploymentEvent, DeploymentProgress
-from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -22,18 +20,9 @@ BEGUN = Deployment(
 ENDED = msgspec.structs.replace(BEGUN, status="succeeded", finished=NOW)
 
 
-def client(*answers: DeploymentProgress | int) -> DeployClient:
-    """Of a control plane that gives these answers in turn; a number is the status of one that says nothing."""
-    waiting = list(answers)
-
-    async def plane(scope: Any, receive: Any, send: Any) -> None:
-        answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        status, body = (answer, b"away") if isinstance(answer, int) else (200, msgspec.json.encode(answer))
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    http = HttpClient("http://console.test", name="The control plane", transport=httpx2.ASGITransport(plane))
-    return DeployClient(http, "token")
+@pytest.fixture
+def client(answering) -> Callable[..., DeployClient]:
+    return lambda *answers: DeployClient(answering(*answers), "token")
 
 
 def told(number: int, deployment: Deployment = BEGUN) -> DeploymentProgress:
@@ -42,20 +31,20 @@ def told(number: int, deployment: Deployment = BEGUN) -> DeploymentProgress:
     )
 
 
-async def test_a_control_plane_that_is_away_for_a_moment_is_asked_again():
+async def test_a_control_plane_that_is_away_for_a_moment_is_asked_again(client):
     following = client(told(1), 503, 502, 504, told(2, ENDED))
     heard = [event.message async for each in following.follow(BEGUN, pause=0) for event in each.events]
     assert heard == ["Step 1.", "Step 2."]
 
 
-async def test_one_that_stays_away_is_told_in_the_end():
+async def test_one_that_stays_away_is_told_in_the_end(client):
     with pytest.raises(Problem) as problem:
         async for _ in client(503).follow(BEGUN, patience=0, pause=0):
             pass
     assert problem.value.status == 503
 
 
-async def test_what_is_no_outage_is_told_at_once():
+async def test_what_is_no_outage_is_told_at_once(client):
     with pytest.raises(Problem) as problem:
         async for _ in client(404, told(1, ENDED)).follow(BEGUN, pause=0):
             pass

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
-import httpx2
 import msgspec
 import pytest
 
 from havn.clients.estate import EstateClient
 from havn.contracts.estate import ClusterInfo
-from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 BEGUN = ClusterInfo(
@@ -21,25 +19,16 @@ BEGUN = ClusterInfo(
 READY = msgspec.structs.replace(BEGUN, status="ready")
 
 
-def client(*answers: ClusterInfo | int) -> EstateClient:
-    """Of a control plane that gives these answers in turn; a number is the status of one that says nothing."""
-    waiting = list(answers)
-
-    async def plane(scope: Any, receive: Any, send: Any) -> None:
-        answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        status, body = (answer, b"away") if isinstance(answer, int) else (200, msgspec.json.encode(answer))
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    http = HttpClient("http://console.test", name="The control plane", transport=httpx2.ASGITransport(plane))
-    return EstateClient(http, "token")
+@pytest.fixture
+def client(answering) -> Callable[..., EstateClient]:
+    return lambda *answers: EstateClient(answering(*answers), "token")
 
 
-async def test_a_control_plane_that_is_killed_meanwhile_is_asked_again():
+async def test_a_control_plane_that_is_killed_meanwhile_is_asked_again(client):
     assert await client(BEGUN, 503, 502, BEGUN, READY).set_up(BEGUN, within=60, pause=0) == READY
 
 
-async def test_one_that_stays_away_or_refuses_is_told():
+async def test_one_that_stays_away_or_refuses_is_told(client):
     with pytest.raises(Problem) as problem:
         await client(503).set_up(BEGUN, within=60, patience=0, pause=0)
     assert problem.value.status == 503
@@ -48,5 +37,5 @@ async def test_one_that_stays_away_or_refuses_is_told():
     assert problem.value.status == 403
 
 
-async def test_one_that_takes_too_long_is_as_it_is():
+async def test_one_that_takes_too_long_is_as_it_is(client):
     assert (await client(BEGUN).set_up(BEGUN, within=0, pause=0)).status == "bootstrapping"
