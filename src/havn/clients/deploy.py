@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from havn.clients import answers
+from havn.clients.outage import Outage
 from havn.contracts.deploy import (
     AppInfo,
     AuditEntry,
@@ -86,18 +87,15 @@ class DeployClient:
         A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds.
         Raises its `Problem` when it stays away for `patience` seconds.
         """
-        after = 0
-        clock = asyncio.get_running_loop().time
-        heard = clock()
+        after, outage = 0, Outage(patience)
         while True:
             try:
                 progress = await self.progress(deployment.id, after=after, wait=5)
             except Problem as problem:
-                if problem.status not in (502, 503, 504) or clock() - heard > patience:
-                    raise
+                outage.bear(problem)
                 await asyncio.sleep(pause)
                 continue
-            heard = clock()
+            outage.ended()
             yield progress
             if progress.deployment.finished is not None:
                 return

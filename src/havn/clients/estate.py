@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from havn.clients import answers
+from havn.clients.outage import Outage
 from havn.contracts.deploy import EnvironmentInfo
 from havn.contracts.estate import (
     AuthorityInfo,
@@ -98,16 +99,15 @@ class EstateClient:
         Raises its `Problem` when it stays away for `patience` seconds.
         """
         clock = asyncio.get_running_loop().time
-        begun = heard = clock()
+        begun, outage = clock(), Outage(patience)
         while found.status == "bootstrapping" and clock() - begun < within:
             await asyncio.sleep(pause)
             try:
                 found = await self.cluster(found.environment, found.org)
             except Problem as problem:
-                if problem.status not in (502, 503, 504) or clock() - heard > patience:
-                    raise
+                outage.bear(problem)
                 continue
-            heard = clock()
+            outage.ended()
         return found
 
     async def rotate_authority(self, environment: str, org: str) -> list[AuthorityInfo]:
