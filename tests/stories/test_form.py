@@ -129,6 +129,18 @@ def test_two_tabs_show_both_answers_and_lose_neither(platform, open_page):
     expect(page.get_by_label("Beskriv feilen")).to_have_value("Lyset og et hull")
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_an_address_where_no_page_is_gives_a_page_in_the_readers_language(platform, open_page, check_page, script):
+    page = open_page(script=script)
+    answer = page.goto(platform.address("ttd", "veifeil") + "/tull?lang=en")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="We did not find the page")).to_be_visible()
+    if script:
+        check_page(page)
+    expect(page.get_by_role("link", name="To the start")).to_have_attribute("href", "/veifeil/")
+
+
 def test_anybody_works_out_a_fee(platform, open_page, check_page):
     page = open_page()
     page.goto(platform.address("fjord", "byggegebyr") + "/")

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from havn.appfolder import AppFolder, AppId
@@ -29,8 +28,10 @@ from havn.guard.metering.meter import Meter
 from havn.guard.metering.middleware import Metering
 from havn.guard.middleware import Authentication
 from havn.guard.platform_token import PlatformTokenSigner
+from havn.kit import assets
 from havn.kit.clock import Clock, system_clock
 from havn.kit.http import HttpClient
+from havn.kit.problem import Problem
 from havn.kit.trust import open_trust
 from havn.kit.web import create_app
 from havn.runtime import pages
@@ -48,10 +49,12 @@ from havn.runtime.api import (
 )
 from havn.runtime.context import AppContext, Clients
 from havn.runtime.edge import Edge
+from havn.runtime.health import health
 from havn.runtime.hooks import loader
 from havn.runtime.http import Http
 from havn.runtime.layout_sets import Layouts
 from havn.runtime.models import Models
+from havn.runtime.pages import errors
 from havn.runtime.reload import Reloader
 from havn.runtime.secrets import Secrets
 from havn.runtime.settings import RuntimeSettings
@@ -106,7 +109,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
     to_proxy = PlatformTokenSigner(
         issuer=settings.org, app=settings.app, audience="egress", key=settings.platform_access_key, clock=clock
     )
-    outbound = Http.through(settings.egress_url, to_proxy.token)
+    outbound = Http.through(settings.egress_url, to_proxy.token, trust=trust)
 
     def read() -> AppContext:
         folder = AppFolder.read(
@@ -152,6 +155,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
             Middleware(Authentication, verifier=callers.users),
             Middleware(Metering, meter=meter, components=callers.components, trusted=("platform", settings.org)),
         ],
+        exception_handlers={Problem: errors.for_people, HTTPException: errors.for_people},
     )
     app.state.context = context
     app.state.antiforgery = Antiforgery(_antiforgery_key(settings), secure=settings.secure_cookies)
@@ -164,7 +168,7 @@ def build(settings: RuntimeSettings, *, clock: Clock = system_clock, transport: 
 
 def routes(settings: RuntimeSettings) -> list[BaseRoute]:
     """Every route of an app but its public files."""
-    first = [Route("/", home.shell, name="home")] if settings.frontend_url else pages.routes()
+    first = [Route("/", home.shell, name="home"), *assets.routes()] if settings.frontend_url else pages.routes()
     return [
         Route("/health", health, name="health"),
         *first,
@@ -178,11 +182,6 @@ def routes(settings: RuntimeSettings) -> list[BaseRoute]:
         *stateless_api.routes(),
         *openapi.routes(),
     ]
-
-
-async def health(request: Request) -> Response:
-    """Ready: the folder was read and the code loaded before this could be asked."""
-    return PlainTextResponse("Healthy")
 
 
 def _antiforgery_key(settings: RuntimeSettings) -> bytes:

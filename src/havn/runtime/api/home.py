@@ -6,10 +6,12 @@ import html
 import mimetypes
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from havn.guard.middleware import principal
 from havn.kit.problem import Problem
@@ -49,12 +51,27 @@ async def shell(request: Request) -> Response:
 
 
 async def public_file(request: Request) -> Response:
-    """A file of `wwwroot/`; 404 for anything else."""
+    """A file of `wwwroot/`; the way to an address of ours with a slash too many; 404 for anything else."""
     found = _find(context(request).folder.wwwroot, request.path_params["path"])
     if found is None:
+        if (address := _without_slash(request)) is not None:
+            return RedirectResponse(address, 308)
         raise Problem(404, "There is no such page.", code="not_found")
     media = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
     return FileResponse(found, media_type=media)
+
+
+def _without_slash(request: Request) -> str | None:
+    """The address asked for without the slash it ends in, when something answers there; on this host in any case."""
+    path: str = request.scope["path"]
+    if not path.endswith("/"):
+        return None
+    scope = {**request.scope, "path": path.rstrip("/")}
+    for route in request.app.router.routes:
+        if getattr(route, "name", None) != "public_file" and route.matches(scope)[0] is Match.FULL:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return quote(scope["path"], safe="/") + query
+    return None
 
 
 def _find(root: Path | None, path: str) -> Path | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,6 +38,22 @@ def page(handler: Handler) -> Handler:
     return endpoint
 
 
+async def for_people(request: Request, error: Exception) -> Response:
+    """Exception handler for what is no page: a page for a browser that shows it to a person, else the document.
+
+    So a mistyped address, and a link to a file that is gone, end where one can go on from.
+    """
+    problem = error if isinstance(error, Problem) else _as_problem(error)
+    if "text/html" in request.headers.get("accept", "").lower():
+        return _draw(request, problem)
+    return problem.response()
+
+
+def _as_problem(error: Exception) -> Problem:
+    assert isinstance(error, HTTPException)
+    return Problem(error.status_code, headers=error.headers)
+
+
 def _draw(request: Request, problem: Problem) -> Response:
     site = Site(request)
     if site.partial:
@@ -53,7 +70,7 @@ def _draw(request: Request, problem: Problem) -> Response:
         if level is not None:
             title, body = site.word("level_title"), site.word("level_body", level=level)
             links = [(_stronger(site), site.word("sign_in"))]
-        else:
+        elif not site.context.settings.frontend_url:
             links.insert(0, (f"{site.base}/party-selection", site.word("change_party")))
     elif problem.status >= 500 and request.method == "GET":
         links.insert(0, (str(request.url.path), site.word("try_again")))
@@ -66,8 +83,9 @@ def _draw(request: Request, problem: Problem) -> Response:
         links=links,
         reference=site.word("trace", trace=reference) if reference else None,
     )
-    if (wait := problem.headers.get("Retry-After")) is not None:
-        response.headers["Retry-After"] = wait
+    for name in ("Allow", "Retry-After"):
+        if (value := problem.headers.get(name)) is not None:
+            response.headers[name] = value
     return response
 
 
@@ -76,7 +94,7 @@ def _words(site: Site, problem: Problem) -> tuple[str, str]:
     match problem.status:
         case 403:
             return site.word("forbidden_title"), own or site.word("forbidden_body")
-        case 404:
+        case 404 | 405:
             return site.word("not_found_title"), site.word("not_found_body")
         case 503:
             return site.word("error_title"), site.word("busy_body")
