@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from havn.clients.deploy import DeployClient
+from havn.clients.outage import Outage
 from havn.contracts.deploy import Deployment, DeploymentEvent, DeploymentProgress
 from havn.kit.problem import Problem
 
@@ -49,3 +50,25 @@ async def test_what_is_no_outage_is_told_at_once(client):
         async for _ in client(404, told(1, ENDED)).follow(BEGUN, pause=0):
             pass
     assert problem.value.status == 404
+
+
+class Rounds:
+    """How long the outage has lasted, in seconds, as of each time that somebody looks."""
+
+    def __init__(self, *times: float) -> None:
+        self._times = iter(times)
+
+    def __call__(self) -> float:
+        return next(self._times)
+
+
+async def test_an_outage_that_lasts_is_told_once_with_the_time_that_is_left():
+    left: list[float] = []
+    outage = Outage(60, left.append, clock=Rounds(100, 101, 104, 105, 200, 201, 210))
+    for _ in range(3):
+        outage.bear(Problem(503))
+    assert left == [56]
+    outage.ended()
+    for _ in range(2):
+        outage.bear(Problem(503))
+    assert left == [56, 50]

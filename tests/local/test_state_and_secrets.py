@@ -1,13 +1,14 @@
 """The state folder and the secrets in it: private, encrypted, and a plain sentence for whatever is wrong."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
 
 import pytest
 
-from havn.local.environment import Keys
+from havn.local.environment import Keys, kept_port
 from havn.local.logs import LogFile, last_lines
 from havn.local.secrets import SecretsError, SecretStore, write_folder
 from havn.local.state import State, StateError
@@ -144,3 +145,17 @@ def test_a_log_is_rotated_and_read_back_across_the_files(tmp_path):
     read = last_lines(tmp_path / "app.log", 30)
     assert [line.text for line in read] == [f"line {number}" for number in range(270, 300)]
     assert {line.replica for line in read} == {"app-1"}
+
+
+def test_a_kept_port_is_taken_again_unless_somebody_holds_it(tmp_path):
+    path = tmp_path / "console.port"
+    first = kept_port(path)
+    assert kept_port(path) == first
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first))
+        other.listen()
+        second = kept_port(path)
+    assert second != first
+    assert kept_port(path) == second
+    path.write_text("no number")
+    assert kept_port(path) > 1023

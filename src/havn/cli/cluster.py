@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 import havn
 from havn.cli.access import asked
 from havn.cli.environment import read_values
+from havn.cli.following import away
 from havn.cli.output import (
     AnswerOption,
     Failure,
@@ -306,7 +307,7 @@ async def _added(request: Any, state: Path | None) -> ClusterInfo:
     async with estate(state) as client:
         found = await client.add_cluster(request)
         say(f"{request.server} lets us in, and its credentials are kept encrypted. It is being set up.")
-        found = await client.set_up(found, within=_SET_UP_WITHIN)
+        found = await client.set_up(found, within=_SET_UP_WITHIN, away=away)
     if found.status == "bootstrapping":
         raise Failure("It is still being set up: see `havn cluster list`, and the control plane's log.")
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import Parameter
 
 from havn.cli.build import make_release
+from havn.cli.following import followed
 from havn.cli.output import AnswerOption, Failure, YesOption, confirm, say, write, write_json
 from havn.cli.platform import LOCAL, AsOption, EnvOption, StateOption, app_id, control_plane
 
@@ -276,11 +277,7 @@ async def _follow(ask: Ask, state: Path | None) -> Deployment | Approval | None:
         deployment = await ask(client)
         if deployment is None or isinstance(deployment, Approval):
             return deployment
-        async for progress in client.follow(deployment):
-            for event in progress.events:
-                say(f"{time.perf_counter() - began:6.1f} s  {event.message}")
-            deployment = progress.deployment
-    return deployment
+        return await followed(client, deployment, lambda step: say(f"{time.perf_counter() - began:6.1f} s  {step}"))
 
 
 def _short(digest: str) -> str:

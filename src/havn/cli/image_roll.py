@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import Parameter
 
+from havn.cli.following import followed
 from havn.cli.output import Failure, JsonOption, say, write, write_json
 from havn.cli.platform import StateOption, control_plane
 
@@ -109,10 +110,7 @@ async def carry_out(
 
 
 async def _one(client: DeployClient, app: AppInfo, base: str) -> Deployment:
-    ended = await client.rebase(app.environment, app.org, app.app, base)
-    async for progress in client.follow(ended):
-        ended = progress.deployment
-    return ended
+    return await followed(client, await client.rebase(app.environment, app.org, app.app, base), None)
 
 
 def _waves(apps: list[AppInfo], size: int) -> Iterator[list[AppInfo]]:

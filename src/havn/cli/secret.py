@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from havn.cli.following import followed
 from havn.cli.output import AnswerOption, Failure, YesOption, confirm, say, write, write_json, write_table
 from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id, control_plane
 
@@ -234,11 +235,7 @@ def _change(ask: Callable[[DeployClient], Awaitable[SecretChange]], told: str, s
 
 
 async def _followed(client: DeployClient, deployment: Deployment) -> Deployment:
-    async for progress in client.follow(deployment):
-        for event in progress.events:
-            say(f"{deployment.org}/{deployment.app}: {event.message}")
-        deployment = progress.deployment
-    return deployment
+    return await followed(client, deployment, lambda step: say(f"{deployment.org}/{deployment.app}: {step}"))
 
 
 def _owner(whose: str) -> tuple[str, str | None]:

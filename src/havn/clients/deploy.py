@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from havn.clients import answers
-from havn.clients.outage import Outage
+from havn.clients.outage import Outage, Tell, untold
 from havn.contracts.deploy import (
     AppInfo,
     AuditEntry,
@@ -80,14 +80,14 @@ class DeployClient:
         return await self._send("GET", f"/deployments/{deployment}", DeploymentProgress, after=after, wait=wait)
 
     async def follow(
-        self, deployment: Deployment, *, patience: float = 60.0, pause: float = 1.0
+        self, deployment: Deployment, *, away: Tell = untold, patience: float = 60.0, pause: float = 1.0
     ) -> AsyncGenerator[DeploymentProgress, None]:
         """The deployment's events as they come, until it has ended.
 
-        A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds.
-        Raises its `Problem` when it stays away for `patience` seconds.
+        A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds,
+        and `away` is told if that lasts. Raises its `Problem` when it stays away for `patience` seconds.
         """
-        after, outage = 0, Outage(patience)
+        after, outage = 0, Outage(patience, away)
         while True:
             try:
                 progress = await self.progress(deployment.id, after=after, wait=5)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from havn.clients import answers
-from havn.clients.outage import Outage
+from havn.clients.outage import Outage, Tell, untold
 from havn.contracts.deploy import EnvironmentInfo
 from havn.contracts.estate import (
     AuthorityInfo,
@@ -91,15 +91,15 @@ class EstateClient:
         return await self._ask("GET", _cluster(environment, org), ClusterInfo)
 
     async def set_up(
-        self, found: ClusterInfo, *, within: float, patience: float = 60.0, pause: float = 0.5
+        self, found: ClusterInfo, *, within: float, away: Tell = untold, patience: float = 60.0, pause: float = 0.5
     ) -> ClusterInfo:
         """The cluster once its set-up has ended, or as it is after `within` seconds.
 
-        A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds.
-        Raises its `Problem` when it stays away for `patience` seconds.
+        A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds,
+        and `away` is told if that lasts. Raises its `Problem` when it stays away for `patience` seconds.
         """
         clock = asyncio.get_running_loop().time
-        begun, outage = clock(), Outage(patience)
+        begun, outage = clock(), Outage(patience, away)
         while found.status == "bootstrapping" and clock() - begun < within:
             await asyncio.sleep(pause)
             try:

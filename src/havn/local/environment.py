@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,6 +117,30 @@ def component_secrets(keys: Keys, addresses: Addresses, urls: Mapping[str, str])
 
 def free_port() -> int:
     """A loopback port that nobody holds just now."""
+    found = _bindable(0)
+    assert found is not None
+    return found
+
+
+def kept_port(path: Path) -> int:
+    """The port that the file names, if nobody holds it, else a free one, which is then named there.
+
+    Commands that wait for the platform to come back so find it where it was.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if 1024 <= (before := int(path.read_text())) < 65536 and _bindable(before):
+            return before
+    port = free_port()
+    path.write_text(str(port))
+    return port
+
+
+def _bindable(port: int) -> int | None:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        # What is left of connections to whoever listened there before is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
         return int(probe.getsockname()[1])

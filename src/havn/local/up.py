@@ -124,7 +124,12 @@ class LocalPlatform:
         keys = environment.Keys.open(store)
         self.keyring = LocalKeyring(store)
         self._identities = LocalIdentities(store)
-        self.addresses = environment.Addresses(self.port, *(environment.free_port() for _ in range(3)))
+        self.addresses = environment.Addresses(
+            port=self.port,
+            platform_port=environment.free_port(),
+            console_port=environment.kept_port(state.run / "console.port"),
+            egress_port=environment.free_port(),
+        )
         self._gateway = Gateway(
             port=self.port,
             scheme=environment.SCHEME,
