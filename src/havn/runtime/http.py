@@ -15,6 +15,7 @@ import msgspec
 
 from havn.kit.http import HttpClient, ProxiedTransport, ProxyError, Response, TransportError
 from havn.kit.problem import Problem
+from havn.kit.trust import Trust
 
 _UPSTREAMS = "http://egress"
 _ERROR_HEADER = "havn-egress-error"
@@ -40,11 +41,16 @@ class Http:
         self._client = client
 
     @classmethod
-    def through(cls, proxy_url: str | None, token: Callable[[], str], *, verify: Any = True) -> Http:
-        """By the proxy at `proxy_url`, showing it `token()`; None: there is no way out."""
+    def through(
+        cls, proxy_url: str | None, token: Callable[[], str], *, verify: Any = True, trust: Trust | None = None
+    ) -> Http:
+        """By the proxy at `proxy_url`, showing it `token()`; None: there is no way out.
+
+        `trust` verifies the proxy where its address is https://…, and `verify` whoever is reached through it.
+        """
         if proxy_url is None:
             return cls(None)
-        transport = ProxiedTransport(proxy_url, token, verify=verify)
+        transport = ProxiedTransport(proxy_url, token, verify=verify, trust=trust)
         return cls(HttpClient("", name="The API proxy", timeout=_SECONDS, transport=transport))
 
     def upstream(self, name: str) -> Upstream:

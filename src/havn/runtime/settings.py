@@ -29,7 +29,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     tls_dir: str | None = None
     """Folder of `tls.crt` and `tls.key`: HTTPS is served with them, and nothing else."""
     trust_file: str | None = None
-    """Authorities that sign the platform's certificate, beside the system's own."""
+    """Authorities that sign the certificates of the platform and of the API proxy, beside the system's own."""
     host: str = "127.0.0.1"
     port: int = 5005
     secrets_dir: str | None = None
