@@ -16,16 +16,17 @@ from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from havn.kit.http import HttpClient
 from havn.kit.operations import answering
 from havn.kit.problem import Problem
-from havn.kit.tls import Certificate, TlsError, TlsServer
+from havn.kit.tls import Certificate, TlsContext, TlsError, TlsServer
 from havn.kit.trust import Trust, TrustError
 
 
-def certificate(name: str) -> tuple[bytes, bytes]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+def certificate(name: str, days: float = 1) -> tuple[bytes, bytes]:
+    """A certificate for 127.0.0.1 that is its own authority, good for so long, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -36,7 +37,7 @@ def certificate(name: str) -> tuple[bytes, bytes]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -164,6 +165,43 @@ async def test_a_certificate_that_cannot_be_used_leaves_the_one_before_in_place(
         await until(lambda: shown(port) == other[0])
 
 
+@pytest.mark.parametrize("server", ["apps", "alone"])
+async def test_a_certificate_that_nobody_renews_is_told_of_once_a_day(tmp_path, server):
+    public, private = certificate("good", days=300)
+    mount(tmp_path, "0", {"tls.crt": public, "tls.key": private})
+    until_ = x509.load_pem_x509_certificate(public).not_valid_after_utc
+    looks: list[datetime] = []
+    # Each look finds the next of these times.
+    times = [timedelta(days=days, hours=hours) for days, hours in ((-31, 0), (-29, 0), (-29, 12), (-27, 0), (1, 0))]
+
+    def clock() -> datetime:
+        looks.append(until_)
+        return until_ + times[min(len(looks), len(times)) - 1]
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while (message := await receive())["type"] != "lifespan.shutdown":
+                await send({"type": f"{message['type']}.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        if server == "apps":
+            made = TlsServer(app, tmp_path, host="127.0.0.1", port=free_port(), look_every=0.001, clock=clock)
+            working = asyncio.create_task(made.serve(stop))
+        else:
+            working = asyncio.create_task(TlsContext(tmp_path, look_every=0.001, clock=clock).follow())
+        await until(lambda: len(looks) > len(times))
+        if server == "apps":
+            stop.set()
+        else:
+            working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    said = [(each["event"], each["log_level"]) for each in logs if each["event"].startswith("certificate_end")]
+    assert said == [("certificate_ends_soon", "warning")] * 2 + [("certificate_ended", "warning")]
+    assert {each["until"] for each in logs if "until" in each} == {until_.isoformat()}
+
+
 async def test_nothing_but_tls_is_spoken(tmp_path):
     public, private = certificate("good")
     mount(tmp_path, "0", {"tls.crt": public, "tls.key": private})
@@ -189,7 +227,10 @@ async def test_metrics_on_a_port_of_their_own_are_told_over_tls_alone(tmp_path):
     bundle.write_bytes(public)
     async with answering(lambda: b"metric 1\n", host="127.0.0.1", port=0, tls=served) as port:
         http = HttpClient(f"https://127.0.0.1:{port}", name="Metrics", trust=Trust(bundle))
-        assert (await http.request("GET", "/metrics")).text == "metric 1\n"
+        told = (await http.request("GET", "/metrics")).text
+        until = x509.load_pem_x509_certificate(public).not_valid_after_utc
+        assert told.startswith("metric 1\n")
+        assert f"\nhavn_certificate_not_after_timestamp_seconds {until.timestamp():.0f}\n" in told
         assert (await http.request("GET", "/elsewhere")).status_code == 404
         await http.close()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

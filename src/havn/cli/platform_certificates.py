@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 from cyclopts import Parameter
 
-from havn.cli.manifests import check_name, secret, write_secrets
+from havn.cli.manifests import check_name, one_secret, secret, write_secrets
 from havn.cli.output import Failure, JsonOption, say, write_json
 
 if TYPE_CHECKING:
     from havn.deploy.authority.release import ReleaseAuthority
-
-_MOST = 4 * 1024 * 1024
-
-
-class _Metadata(msgspec.Struct, frozen=True):
-    name: str = ""
-
-
-class _Object(msgspec.Struct, frozen=True, rename="camel"):
-    """A Secret, or a list of objects."""
-
-    kind: str = ""
-    metadata: _Metadata = _Metadata()
-    data: Mapping[str, str] = {}
-    string_data: Mapping[str, str] = {}
-    items: tuple[_Object, ...] = ()
 
 
 def certificates(
@@ -73,7 +52,7 @@ def certificates(
         used = ReleaseAuthority.new(release, now)
     else:
         try:
-            used = ReleaseAuthority.read(_kept(authority, authority_name(release)))
+            used = ReleaseAuthority.read(one_secret(authority, authority_name(release)))
             used = used.change(release, now) if change_authority else used.advance(release, now)
         except (Unreadable, Underway) as error:
             raise Failure(str(error)) from None
@@ -106,25 +85,6 @@ def certificate_secrets(release: str, authority: ReleaseAuthority, now: datetime
         values = {"tls.crt": made.certificate, "tls.key": made.key}
         items.append(secret(f"{release}-{component}-tls", values, "kubernetes.io/tls"))
     return items
-
-
-def _kept(source: Path, name: str) -> dict[str, str]:
-    """The values of the Secret `name`, from a file or a pipe. Raises `Failure`."""
-    try:
-        data = sys.stdin.buffer.read(_MOST) if str(source) == "-" else source.read_bytes()
-        found = msgspec.json.decode(data, type=_Object)
-    except OSError as error:
-        raise Failure(f"{source} cannot be read: {error.strerror}.") from None
-    except msgspec.MsgspecError:
-        raise Failure(f"{source} is no Secret in JSON: get it with `kubectl get secret {name} -o json`.") from None
-    for each in (found, *found.items):
-        if each.kind == "Secret" and each.metadata.name == name:
-            try:
-                values = {key: base64.b64decode(value, validate=True).decode() for key, value in each.data.items()}
-            except (binascii.Error, UnicodeDecodeError):
-                raise Failure(f"The Secret {name} holds something that is not text.") from None
-            return {**values, **each.string_data}
-    raise Failure(f"{source} holds no Secret {name}: get it with `kubectl get secret {name} -o json`.")
 
 
 def _state(authority: ReleaseAuthority) -> str:

@@ -11,10 +11,12 @@ from cyclopts import App, Parameter
 
 from havn.cli.manifests import check_name, secret, write_secrets
 from havn.cli.output import Failure, JsonOption, say, write_json
+from havn.cli.platform_ages import check_certificates
 from havn.cli.platform_certificates import certificate_secrets, certificates
 
 app = App(name="platform", help="What an operator needs to install the platform of an environment.")
 app.command(certificates)
+app.command(check_certificates)
 
 
 @app.command

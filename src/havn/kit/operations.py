@@ -61,18 +61,24 @@ class Operations:
             wire.close()
 
 
+def counted(metrics: Callable[[], bytes], certificate: TlsContext | None) -> Callable[[], bytes]:
+    """Those metrics, and with a certificate when that ends."""
+    return metrics if certificate is None else lambda: metrics() + certificate.metrics()
+
+
 @asynccontextmanager
 async def answering(metrics: Callable[[], bytes], *, host: str, port: int, tls: Path | None) -> AsyncIterator[int]:
     """Answer for as long as the block lasts; gives the port. With `tls`, a folder as for `serve`, only over TLS.
 
-    Raises OSError when the port is taken or the certificate cannot be used.
+    What the certificate counts is among the metrics then. Raises OSError when the port is taken or the certificate
+    cannot be used.
     """
-    operations = Operations(metrics)
+    certificate = None if tls is None else TlsContext(tls)
+    operations = Operations(counted(metrics, certificate))
     try:
-        if tls is None:
+        if certificate is None:
             yield await operations.listen(host, port)
         else:
-            certificate = TlsContext(tls)
             async with background(certificate.follow(), name="operations-certificate"):
                 yield await operations.listen(host, port, certificate.context)
     finally:

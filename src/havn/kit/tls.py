@@ -12,6 +12,7 @@ import hashlib
 import os
 import socket
 import ssl
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from havn.kit.clock import Clock, system_clock
+from havn.kit.lifetime import Lifetime
+
 _log = structlog.get_logger("tls")
 _BACKLOG = 1024
 LOOK_EVERY = 5.0
+_SAID_EVERY = timedelta(days=1)
 # Longer than any client of ours keeps a connection that it does not use.
 LEAVING_SECONDS = 100.0
 
@@ -42,10 +47,29 @@ class Certificate:
         place = (folder / "tls.crt").resolve().parent
         self.certificate, self.key = place / "tls.crt", place / "tls.key"
         try:
-            self.digest = hashlib.sha256(self.certificate.read_bytes() + b"\0" + self.key.read_bytes()).digest()
+            shown = self.certificate.read_bytes()
+            self.digest = hashlib.sha256(shown + b"\0" + self.key.read_bytes()).digest()
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
-        except (OSError, ssl.SSLError) as error:
-            raise TlsError(f"The certificate in {folder} cannot be used: {error.strerror or error}.") from error
+            self.lifetime = Lifetime.of(shown)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise TlsError(f"The certificate in {folder} cannot be used: {_reason(error)}.") from error
+
+
+class _Ending:
+    """Says in the log, once a day, that the certificate which is shown ends soon and nobody has renewed it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: datetime | None = None
+
+    def look(self, lifetime: Lifetime) -> None:
+        now = self._clock()
+        if not lifetime.overdue(now):
+            self._said = None
+        elif self._said is None or now - self._said >= _SAID_EVERY:
+            self._said = now
+            event = "certificate_ended" if lifetime.ended(now) else "certificate_ends_soon"
+            _log.warning(event, until=lifetime.until.isoformat())
 
 
 class TlsContext:
@@ -54,19 +78,29 @@ class TlsContext:
     A connection keeps what it was begun with, so none is ended for a new certificate.
     """
 
-    def __init__(self, folder: Path, *, look_every: float = LOOK_EVERY) -> None:
+    def __init__(self, folder: Path, *, look_every: float = LOOK_EVERY, clock: Clock = system_clock) -> None:
         """Raises `TlsError` when the certificate cannot be used."""
         self._folder = folder
         self._look_every = look_every
         certificate = Certificate(folder)
         self._digest = certificate.digest
+        self._lifetime = certificate.lifetime
+        self._ending = _Ending(clock)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_3
         self.context.load_cert_chain(certificate.certificate, certificate.key)
 
+    def metrics(self) -> bytes:
+        """When the certificate ends, as Prometheus reads it."""
+        name = b"havn_certificate_not_after_timestamp_seconds"
+        return b"# HELP %b When the certificate that is shown ends.\n# TYPE %b gauge\n%b %d\n" % (
+            name, name, name, self._lifetime.until.timestamp(),
+        )  # fmt: skip
+
     async def follow(self) -> None:
         """Take up whatever certificate the folder gets, until cancelled."""
         while True:
+            self._ending.look(self._lifetime)
             await asyncio.sleep(self._look_every)
             try:
                 certificate = Certificate(self._folder)
@@ -76,7 +110,7 @@ class TlsContext:
             except (OSError, ssl.SSLError) as error:
                 _log.warning("certificate_not_renewed", reason=str(error))
             else:
-                self._digest = certificate.digest
+                self._digest, self._lifetime = certificate.digest, certificate.lifetime
                 _log.info("certificate_renewed")
 
 
@@ -97,8 +131,10 @@ class TlsServer:
         port: int,
         look_every: float = LOOK_EVERY,
         leaving_seconds: float = LEAVING_SECONDS,
+        clock: Clock = system_clock,
     ) -> None:
         self._app = app
+        self._ending = _Ending(clock)
         self._folder = folder
         self._host = host
         self._port = port
@@ -117,6 +153,7 @@ class TlsServer:
             current = _Generation(self._app, certificate, listening)
             try:
                 while not stopping.is_set() and current.running:
+                    self._ending.look(current.certificate.lifetime)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._look_every):
                             await stopping.wait()
@@ -217,6 +254,10 @@ class _SharingServer(Server):
             nobody.listen(1)
             nobody.setblocking(False)
             os.dup2(nobody.fileno(), self._descriptor, inheritable=False)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _listen(host: str, port: int) -> socket.socket:

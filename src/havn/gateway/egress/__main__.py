@@ -14,7 +14,7 @@ from havn.gateway.egress.settings import EgressSettings
 from havn.gateway.egress.wiring import build
 from havn.kit import log, settings
 from havn.kit.clock import system_clock
-from havn.kit.operations import Operations
+from havn.kit.operations import Operations, counted
 from havn.kit.signals import stop_event
 from havn.kit.tls import TlsContext, TlsError
 from havn.kit.trust import TrustError
@@ -29,7 +29,7 @@ async def main(settings: EgressSettings) -> None:
     context = None if tls is None else tls.context
     built = build(settings, write=_write, clock=system_clock)
     built.policies.load()
-    operations = Operations(built.metrics)
+    operations = Operations(counted(built.metrics, tls))
     stop = stop_event()
     await built.proxy.listen(settings.host, settings.port, context)
     if settings.operations_port:
