@@ -14,6 +14,7 @@ from havn.local.kubernetes.images import write_archive
 _PROGRAMS = ("pause", "coredns", "metrics-server", "traefik")
 _TRAEFIK = "github.com/traefik/traefik/v3"
 _METRICS = "sigs.k8s.io/metrics-server"
+_CERT_MANAGER = "github.com/cert-manager/cert-manager"
 
 
 def load_images(cluster: LocalKubernetes) -> None:
@@ -48,6 +49,19 @@ def install_traefik(cluster: LocalKubernetes) -> None:
     cluster.kubectl("apply", "--server-side", "-f", str(cluster.toolchain.module(_TRAEFIK) / crds))
     cluster.kubectl("wait", "--for=condition=Established", "crd/ingressroutes.traefik.io", "--timeout=30s")
     _apply(cluster, "traefik.yaml")
+
+
+def install_cert_manager(cluster: LocalKubernetes) -> None:
+    """cert-manager with the custom resources of its own module, as a process beside the cluster's own.
+
+    Issuers are CA and self-signed; the Secrets of a ClusterIssuer are in the namespace `cert-manager`.
+    """
+    crds = cluster.toolchain.module(_CERT_MANAGER) / "deploy" / "crds"
+    cluster.kubectl("create", "namespace", "cert-manager")
+    cluster.kubectl("apply", "--server-side", "-f", str(crds))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
+    program = str(cluster.toolchain.program("certmanager"))
+    cluster.start("cert-manager", [program, f"--kubeconfig={cluster.kubeconfig}"])
 
 
 def wait_for(cluster: LocalKubernetes, namespace: str, deployment: str, seconds: int = 90) -> None:
