@@ -13,8 +13,11 @@ import pytest
 BIN = Path(sys.executable).with_name("havn")
 
 
-def havn(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([BIN, "cluster", *arguments], capture_output=True, text=True, timeout=300, check=False)
+def havn(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN, "cluster", *arguments], capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, **environ},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -47,4 +50,19 @@ def test_a_cluster_is_made_listed_and_removed(tmp_path_factory):
     assert removed.returncode == 0
     assert name not in havn("list").stdout
     assert not (folder / "cluster").exists()
-    assert "See havn cluster list" in havn("remove", name).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="local clusters are root's")
+def test_an_unknown_local_cluster_is_told_at_once_and_nothing_is_built_for_it(tmp_path):
+    done = havn("remove", "nosuch", HAVN_TOOLCHAIN_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 1
+    assert "There is no local cluster named nosuch: see `havn cluster list`" in done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="tells who is not root")
+def test_who_is_not_root_learns_so_before_anything_is_built(tmp_path):
+    done = havn("create", "--local", "demo", HAVN_TOOLCHAIN_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 1
+    assert "needs root" in done.stderr
+    assert not (tmp_path / "cache").exists()

@@ -65,6 +65,7 @@ def create(
         Write where it is as JSON.
     """
     from havn.local.kubernetes import ClusterError, LocalKubernetes, addons
+    from havn.local.kubernetes.cluster import check_machine, known
 
     if not local:
         raise Failure(f"Only clusters on this machine are made here: say havn cluster create --local {name}.")
@@ -73,6 +74,13 @@ def create(
     place = folder or _PLACE / name
     if place.exists() and any(place.iterdir()):
         raise Failure(f"{place} is not empty: choose another with --folder.")
+    # All that can be known before the programs are built, which may take minutes.
+    try:
+        check_machine()
+    except ClusterError as error:
+        raise Failure(str(error)) from error
+    if name in (each.name for each in known()):
+        raise Failure(f"There is a cluster named {name} already: remove it, or choose another name.")
     tools = _toolchain()
     cluster = None
     try:
@@ -337,12 +345,17 @@ def _local() -> list[dict[str, str]] | None:
 def _remove_local(name: str) -> None:
     from havn.local.kubernetes import ClusterError, LocalKubernetes
 
+    local = _local()
+    if local is None:
+        raise Failure("Local clusters are root's: run this with sudo.")
+    if name not in (each["name"] for each in local):
+        raise Failure(
+            f"There is no local cluster named {name[:40]}: see `havn cluster list`, or say --env for one of an org."
+        )
     try:
         LocalKubernetes.find(name, _toolchain()).destroy()
     except ClusterError as error:
-        raise Failure(f"{error} See havn cluster list, or say --env for a control plane's.") from error
-    except PermissionError as error:
-        raise Failure("Local clusters are root's: run this with sudo.") from error
+        raise Failure(str(error)) from error
     say(f"{name} is gone.")
 
 

@@ -56,7 +56,7 @@ class LocalKubernetes:
                 f"The folder {folder.absolute()} has too long a path for a cluster's sockets: choose one of at most "
                 f"{_LONGEST} characters."
             )
-        _check_machine()
+        check_machine()
         with registry() as records:
             if name in records:
                 raise ClusterError(f"There is a cluster named {name} already: remove it, or choose another name.")
@@ -258,7 +258,8 @@ def sweep(toolchain: Toolchain) -> list[str]:
     return [record.name for record in orphans]
 
 
-def _check_machine() -> None:
+def check_machine() -> None:
+    """Raises `ClusterError` when no cluster can be made here, with what is lacking."""
     if os.geteuid() != 0:
         raise ClusterError("A local cluster needs root: run this with sudo, or use a cluster that you have.")
     lacking = [
