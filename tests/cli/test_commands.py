@@ -16,7 +16,9 @@ import pytest
 from cyclopts import App
 
 from havn.cli.main import _COMMANDS
+from havn.cli.output import plainly, write_table
 from havn.cli.reference import page
+from havn.kit.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent / "havn"
@@ -144,3 +146,17 @@ def test_doctor_looks_at_this_machine(tmp_path):
     assert checks["PostgreSQL"]["ok"]
     assert checks["Disk"]["ok"]
     assert not (tmp_path / "s").exists()
+
+
+def test_an_empty_list_is_a_sentence_and_an_outage_says_what_to_do(capsys, monkeypatch):
+    write_table(("App", "State"), [], nothing="No app is deployed.")
+    assert capsys.readouterr() == ("", "No app is deployed.\n")
+    write_table(("App", "State"), [("ttd/first", "as asked")], nothing="No app is deployed.")
+    assert capsys.readouterr() == ("App        State\nttd/first  as asked\n", "")
+    for console, wanted in ((None, ", or start it with `havn up`."), ("https://console.example.no", "moment.")):
+        monkeypatch.delenv("HAVN_CONSOLE", raising=False)
+        if console:
+            monkeypatch.setenv("HAVN_CONSOLE", console)
+        with pytest.raises(SystemExit), plainly():
+            raise Problem(503, "The control plane cannot be reached just now.", code="upstream_unavailable")
+        assert capsys.readouterr().err.rstrip().endswith(wanted)

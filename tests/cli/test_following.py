@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from havn.cli.following import away, followed
+from havn.cli.following import aftermath, away, followed
 from havn.cli.output import Failure
-from havn.contracts.deploy import Deployment, DeploymentEvent, DeploymentProgress
+from havn.contracts.deploy import AppInfo, Deployment, DeploymentEvent, DeploymentProgress
 from havn.kit.problem import Problem
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -26,6 +26,12 @@ class Plane:
 
     def __init__(self, then: Callable[[], Any]) -> None:
         self._then = then
+
+    async def app(self, environment: str, org: str, app: str) -> AppInfo:
+        found: AppInfo | int = self._then()
+        if isinstance(found, int):
+            raise Problem(found)
+        return found
 
     async def follow(self, deployment: Deployment, *, away: Callable[[float], None]) -> AsyncGenerator[Any, None]:
         step = DeploymentEvent(number=1, at=NOW, message="Its policy is published.")
@@ -82,3 +88,24 @@ async def test_what_is_no_outage_is_passed_on():
 
     with pytest.raises(Problem):
         await followed(Plane(refused), BEGUN, None)
+
+
+def info(*, ready: int, replicas: int = 1) -> AppInfo:
+    return AppInfo(
+        environment="tt02", org="ttd", app="first", revision=2, release="sha256:" + "b" * 64, replicas=replicas,
+        address="https://ttd.apps.tt02.example.no/first", ready=ready, actual=[],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (info(ready=1), ", and what ran before runs on"),
+        (info(ready=0, replicas=0), ", and what ran before runs on"),
+        (info(ready=0), ", and what ran before is not ready either"),
+        (404, ", and nothing of it runs in tt02"),
+        (503, ""),
+    ],
+)
+async def test_a_failure_is_told_with_what_runs_now_and_not_with_what_should(found, told):
+    assert await aftermath(Plane(lambda: found), BEGUN) == told

@@ -86,4 +86,4 @@ def list_(*, state: StateOption = None, json_: AnswerOption = False) -> None:
         write_json(found)
         return
     rows = [("all" if each.org == "*" else each.org, each.role, each.name, each.subject) for each in found]
-    write_table(("ORG", "ROLE", "NAME", "SUBJECT"), rows)
+    write_table(("ORG", "ROLE", "NAME", "SUBJECT"), rows, nothing="No roles are given to anybody.")

@@ -65,7 +65,11 @@ def list_(*, state: StateOption = None, json_: AnswerOption = False) -> None:
         )
         for each in found
     ]
-    write_table(("ID", "NAME", "MAY", "UNTIL", "LAST USED"), rows)
+    write_table(
+        ("ID", "NAME", "MAY", "UNTIL", "LAST USED"),
+        rows,
+        nothing="There are no tokens: `havn ci-token create` makes one.",
+    )
 
 
 @app.command

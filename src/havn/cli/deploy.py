@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import Parameter
 
 from havn.cli.build import make_release
-from havn.cli.following import followed
+from havn.cli.following import aftermath, followed
 from havn.cli.output import AnswerOption, Failure, YesOption, confirm, say, write, write_json
 from havn.cli.platform import LOCAL, AsOption, EnvOption, StateOption, app_id, control_plane
 
@@ -246,7 +246,7 @@ def carry_out(ask: Ask, state: Path | None, json_: bool) -> None:
     """Ask for a change, show its events as they come, and end with its outcome."""
     from havn.contracts.promotion import Approval
 
-    outcome = asyncio.run(_follow(ask, state))
+    outcome, after = asyncio.run(_follow(ask, state))
     if outcome is None:
         say("Nothing was changed.")
         return
@@ -262,22 +262,23 @@ def carry_out(ask: Ask, state: Path | None, json_: bool) -> None:
         return
     if outcome.status != "succeeded":
         raise Failure(
-            f"Revision {outcome.revision} of {outcome.org}/{outcome.app} failed, and what ran before runs on: "
-            f"{outcome.reason} See `havn logs {outcome.org}/{outcome.app}`."
+            f"Revision {outcome.revision} of {outcome.org}/{outcome.app} failed{after}: {outcome.reason} What it wrote "
+            f"is in `havn logs {outcome.org}/{outcome.app} --env {outcome.environment}`."
         )
     if not json_:
         write(f"{outcome.org}/{outcome.app} in {outcome.environment} is at revision {outcome.revision}.")
 
 
-async def _follow(ask: Ask, state: Path | None) -> Deployment | Approval | None:
+async def _follow(ask: Ask, state: Path | None) -> tuple[Deployment | Approval | None, str]:
     from havn.contracts.promotion import Approval
 
     began = time.perf_counter()
     async with control_plane(state) as client:
         deployment = await ask(client)
         if deployment is None or isinstance(deployment, Approval):
-            return deployment
-        return await followed(client, deployment, lambda step: say(f"{time.perf_counter() - began:6.1f} s  {step}"))
+            return deployment, ""
+        ended = await followed(client, deployment, lambda step: say(f"{time.perf_counter() - began:6.1f} s  {step}"))
+        return ended, "" if ended.status == "succeeded" else await aftermath(client, ended)
 
 
 def _short(digest: str) -> str:

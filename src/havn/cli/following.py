@@ -43,6 +43,19 @@ async def followed(client: DeployClient, deployment: Deployment, tell: Callable[
     return deployment
 
 
+async def aftermath(client: DeployClient, failed: Deployment) -> str:
+    """What runs after a deployment that failed, as the cluster says, to be put behind "it failed"."""
+    from havn.kit.problem import Problem
+
+    try:
+        found = await client.app(failed.environment, failed.org, failed.app)
+    except Problem as problem:
+        return f", and nothing of it runs in {failed.environment}" if problem.status == 404 else ""
+    if found.ready or not found.replicas:
+        return ", and what ran before runs on"
+    return ", and what ran before is not ready either"
+
+
 def away(left: float) -> None:
     """Say that the control plane does not answer, and for how many more seconds it is asked."""
     until = datetime.now().astimezone() + timedelta(seconds=left)

@@ -9,10 +9,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import msgspec
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from havn.kit.problem import Problem
 
 JsonOption = Annotated[bool, Parameter(name="--json", negative="")]
 """Of a command that says itself what it writes."""
@@ -47,8 +50,14 @@ def write_outcome(sentence: str, json_: bool, **facts: Any) -> None:
         write(sentence)
 
 
-def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The result as a table: drawn for a terminal, in aligned plain columns for a pipe."""
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, nothing: str = "") -> None:
+    """The result as a table: drawn for a terminal, in aligned plain columns for a pipe.
+
+    Without rows, `nothing` is said in its place.
+    """
+    if not rows and nothing:
+        say(nothing)
+        return
     if sys.stdout.isatty():
         from rich import box
         from rich.console import Console
@@ -84,6 +93,14 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def _sentence(problem: Problem) -> str:
+    said = problem.detail or problem.title
+    if problem.code != "upstream_unavailable":
+        return said
+    here = "" if "HAVN_CONSOLE" in os.environ else ", or start it with `havn up`"
+    return f"{said.removesuffix('.')}: try again in a moment{here}."
+
+
 @contextmanager
 def plainly() -> Iterator[None]:
     """Turn every expected failure inside into one sentence and exit code 1; Ctrl-C into code 130."""
@@ -94,7 +111,7 @@ def plainly() -> Iterator[None]:
     except Failure as failure:
         fail(str(failure))
     except Problem as problem:
-        fail(problem.detail or problem.title)
+        fail(_sentence(problem))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -93,6 +93,7 @@ def approvals(
             )
             for each in found
         ],
+        nothing="Nothing waits for an approval." if not all_ else "Nothing was ever asked an approval for.",
     )
 
 

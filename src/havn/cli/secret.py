@@ -124,7 +124,11 @@ def list_(whose: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, j
             ]
             for each in found
         ]  # fmt: skip
-        write_table(["Name", "Of", "Version", "Age", "Set by", "Variable", "In force"], rows)
+        write_table(
+            ["Name", "Of", "Version", "Age", "Set by", "Variable", "In force"],
+            rows,
+            nothing=f"{whose} has no secrets in {env}: `havn secret set` stores one.",
+        )
 
     asyncio.run(ask())
 

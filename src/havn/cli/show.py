@@ -56,6 +56,7 @@ def ps(
             )
             for each in apps
         ],
+        nothing=f"No app{f' of {org}' if org else ''} is deployed{f' in {env}' if env else ''}: see `havn deploy --help`.",
     )
 
 
@@ -141,6 +142,7 @@ def history(what: str, /, *, env: EnvOption = LOCAL, state: StateOption = None, 
             )
             for each in changes
         ],
+        nothing=f"{id_} was never deployed in {env}: `havn ps` lists what is, in every environment.",
     )
 
 
@@ -169,6 +171,7 @@ def audit(
     write_table(
         ("When", "Who", "From", "Action", "App", "Environment"),
         [(_when(e.at), e.who, e.address, e.action, f"{e.org}/{e.app}", e.environment) for e in entries],
+        nothing="Nothing is in the audit log that you may see" + (f", of {org}." if org else "."),
     )
 
 
