@@ -56,7 +56,7 @@ def ps(
             )
             for each in apps
         ],
-        nothing=f"No app{f' of {org}' if org else ''} is deployed{f' in {env}' if env else ''}: see `havn deploy --help`.",
+        nothing=f"No app{f' of {org}' if org else ''} is deployed{f' in {env}' if env else ''} that you may see.",
     )
 
 
