@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,15 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from havn.clusters.kubernetes import Kube, doctor, doctor_network
+from havn.clusters.kubernetes import Kube, bootstrap, cert_manager, certificates, doctor, doctor_network
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.kubernetes.doctor import Patient, examine
 from havn.clusters.port import ClusterError
@@ -43,6 +47,7 @@ class Server:
             "/apis/storage.k8s.io/v1/storageclasses": {"items": []},
             "/api/v1/nodes": {"items": [_node("a"), _node("b")]},
             "/apis/apps/v1/deployments": {"items": []},
+            "/api/v1/namespaces/default/secrets": {"items": []},
         }
         self.allowed: Callable[[dict[str, str]], bool] = lambda asked: asked["namespace"] == "default"
         self.rules: list[dict[str, list[str]]] = []
@@ -299,8 +304,6 @@ async def test_the_systems_resolver_knows_this_machine_and_not_a_name_that_is_no
 
 
 async def test_rights_are_asked_for_before_anything_is_stored(cluster):
-    from havn.clusters.kubernetes import bootstrap
-
     server, kube = cluster
     assert (await bootstrap.usable(kube)).git_version == "v1.33.2"
     server.allowed = lambda asked: False
@@ -308,9 +311,112 @@ async def test_rights_are_asked_for_before_anything_is_stored(cluster):
         await bootstrap.usable(kube)
 
 
-def test_the_role_of_the_how_to_page_is_all_that_is_needed():
-    from havn.clusters.kubernetes import bootstrap
+async def test_what_cert_manager_takes_is_asked_for_where_the_values_name_an_issuer(cluster):
+    server, kube = cluster
+    with pytest.raises(ClusterError, match="the cluster has no cert-manager: install it, or leave"):
+        await bootstrap.usable(kube, manager=True)
+    server.answers["/apis/cert-manager.io/v1"] = {"resources": []}
+    await bootstrap.usable(kube, manager=True)
+    server.allowed = lambda asked: asked["group"] != "cert-manager.io"
+    await bootstrap.usable(kube)
+    with pytest.raises(ClusterError, match=r"get certificates, .* and more"):
+        await bootstrap.usable(kube, manager=True)
+    for named in ({"tls": {"certManager": {"issuer": "ours"}}}, {"certManager": {"issuer": "ours", "kind": "Issuer"}}):
+        assert cert_manager.used({}, named)
+    assert not cert_manager.used({"tls": {"certManager": {"issuer": ""}, "existingSecret": "mine"}}, {"image": {}})
 
+
+def kept(name: str, begun: timedelta, until: timedelta) -> dict[str, Any]:
+    """A TLS Secret with a certificate that began and ends so far from now."""
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begun)
+        .not_valid_after(now + until)
+        .sign(key, hashes.SHA256())
+    )
+    pem = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+    return {"metadata": {"name": name}, "data": {"tls.crt": pem}}
+
+
+async def test_certificates_in_the_namespace_are_told_when_nobody_has_renewed_them(cluster):
+    server, kube = cluster
+    day = timedelta(days=1)
+    good = [kept("young", -day, 29 * day), kept("short", -0.5 * day, 0.5 * day), kept("given", -335 * day, 31 * day)]
+    server.answers["/api/v1/namespaces/default/secrets"] = {"items": good}
+    [ok] = await certificates.inside(kube, datetime.now(UTC))
+    assert (ok.result, ok.message.startswith("The 3 certificates")) == ("ok", True)
+    assert "that of short until" in ok.message
+    bad = [kept("late", -26 * day, 4 * day), kept("yearly", -340 * day, 25 * day), kept("gone", -31 * day, -day)]
+    bad.append({"metadata": {"name": "empty"}, "data": {}})
+    server.answers["/api/v1/namespaces/default/secrets"] = {"items": [*good[:1], *bad]}
+    told = await certificates.inside(kube, datetime.now(UTC))
+    assert [(each.result, *re.findall(r"Secret (\w+) (ends|ended|holds)", each.message)) for each in told] == [
+        ("warning", ("late", "ends")), ("warning", ("yearly", "ends")), ("fail", ("gone", "ended")),
+        ("warning", ("empty", "holds")), ("ok",),
+    ]  # fmt: skip
+    assert all(each.next for each in told[:-1])
+
+
+async def test_a_certificate_that_cert_manager_cannot_make_is_told_with_what_the_issuer_said(cluster):
+    server, kube = cluster
+
+    def condition(message: str) -> dict[str, Any]:
+        return {"conditions": [{"type": "Ready", "status": "False", "message": message}]}
+
+    def request(name: str, made_for: str, made: str, message: str) -> dict[str, Any]:
+        metadata = {
+            "name": name, "creationTimestamp": made, "annotations": {"cert-manager.io/certificate-name": made_for},
+        }  # fmt: skip
+        return {"metadata": metadata, "status": condition(message)}
+
+    place = "/apis/cert-manager.io/v1/namespaces/default"
+    waiting = {"metadata": {"name": "first"}, "spec": {"secretName": "first-tls"}, "status": condition("Being made.")}
+    server.answers[f"{place}/certificates"] = {"items": [waiting]}
+    server.answers[f"{place}/certificaterequests"] = {"items": []}
+    [told] = await certificates.inside(kube, datetime.now(UTC))
+    assert told.message == "cert-manager has not made the certificate first: Being made."
+    server.answers[f"{place}/certificaterequests"] = {
+        "items": [
+            request("first-2", "first", "2026-11-21T12:00:00Z", "No such issuer"),
+            request("first-1", "first", "2026-11-20T12:00:00Z", "Too early"),
+            request("second-1", "second", "2026-11-21T13:00:00Z", "Another's"),
+        ]
+    }
+    [told] = await certificates.inside(kube, datetime.now(UTC))
+    assert told.message == "cert-manager has not made the certificate first: No such issuer."
+    # One that may not be looked at says nothing; the permissions do.
+    server.answers[f"{place}/certificaterequests"] = 403
+    assert await certificates.inside(kube, datetime.now(UTC)) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "result", "says"),
+    [
+        (100, "ok", "is good until"),
+        (20, "warning", "own certificate ends on"),
+        (-1, "fail", "own certificate ended on"),
+    ],
+)
+def test_the_platforms_own_certificate_is_told_too(tmp_path, left, result, says):
+    secret = kept("deploy", timedelta(days=left - 365), timedelta(days=left))
+    (tmp_path / "tls.crt").write_bytes(base64.b64decode(secret["data"]["tls.crt"]))
+    finding = certificates.own(tmp_path, datetime.now(UTC))
+    assert (finding.check, finding.result) == ("platform", result)
+    assert says in finding.message
+    assert ("`havn platform certificates`" in finding.next) == (result != "ok")
+
+
+def test_a_platform_without_the_certificate_that_it_was_told_of_says_so(tmp_path):
+    assert certificates.own(tmp_path, datetime.now(UTC)).result == "warning"
+
+
+def test_the_role_of_the_how_to_page_is_all_that_is_needed():
     page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-cluster.md").read_text()
     found = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert found is not None
@@ -322,5 +428,10 @@ def test_the_role_of_the_how_to_page_is_all_that_is_needed():
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    needed = {(*kind, verb) for kind, verbs in bootstrap.NEEDED.items() for verb in verbs}
+    needed = {
+        (*kind, verb)
+        for kinds in (bootstrap.NEEDED, cert_manager.NEEDED_BESIDE)
+        for kind, verbs in kinds.items()
+        for verb in verbs
+    }
     assert needed - given == set()

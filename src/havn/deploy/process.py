@@ -50,7 +50,10 @@ async def build(settings: Settings, *, clock: Clock = system_clock) -> Starlette
         closing.append(login.close)
     estate_store = await EstateStore.open(settings.deploy_database_url)
     logins = await LoginStore.open(settings.deploy_database_url)
-    estate = Estate(estate_store, identities=identities, tools=equipment, clock=clock, trust_file=settings.trust_file)
+    estate = Estate(
+        estate_store, identities=identities, tools=equipment, clock=clock, trust_file=settings.trust_file,
+        own_certificate=None if settings.tls_dir is None else Path(settings.tls_dir),
+    )  # fmt: skip
     closing += [estate.close, logins.close, scratch.close]
     app, _ = await build_app(
         settings.deploy_database_url,

@@ -39,6 +39,8 @@ class Settings(ToolSettings, frozen=True, kw_only=True):
     """File of age identities, the one to seal with first; empty: `deploy-identities` in the secrets folder."""
     trust_file: str | None = None
     """Authorities that sign the other parts' certificates, beside the system's own; a PEM file, followed."""
+    tls_dir: str | None = None
+    """Folder of the certificate that the process serves with, of which `havn cluster doctor` tells how old it is."""
     console_url: str = ""
     """The public address, such as https://console.example.no."""
     oidc_issuer: str = ""

@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 import pyrage
 import pytest
+from starlette.requests import Request
 
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.port import ClusterError
-from havn.contracts.estate import ClusterRequest, EnvironmentRequest
+from havn.contracts.estate import ClusterRequest, EnvironmentRequest, Finding
 from havn.deploy.author import Author
 from havn.deploy.authority import certificates
 from havn.deploy.environments import Environment, FixedEnvironments
@@ -245,6 +246,23 @@ async def test_apps_believe_the_authorities_of_the_environments_values_which_are
     cluster = await made.clusters.find("ttd", "tt02")
     assert cluster.site.values["platform"] == {"address": "10.1.2.3"}
     assert signer.strip() in await cluster._issuer.bundle()
+
+
+async def test_the_doctor_tells_of_the_certificate_that_the_control_plane_itself_serves_with(estate, tmp_path):
+    kept, sealer, url, identity = estate
+    await stored(kept, sealer, "ttd", "https://127.0.0.1:1")
+    tools = Tools(helm=None, charts=tmp_path, images=lambda address: NoImages(), run=tmp_path / "other")
+    made = Estate(
+        await EstateStore.open(url), identities=FileIdentities(identity), tools=tools,
+        clock=lambda: datetime.now(UTC), own_certificate=tmp_path / "tls",
+    )  # fmt: skip
+    [doctor] = [each.handler for each in made.endpoints() if each.path.endswith("/doctor")]
+    place = {"org": "ttd", "environment": "tt02"}
+    answer = await doctor(Request({"type": "http", "path_params": place, "query_string": b"", "headers": []}))
+    lines = [msgspec.json.decode(each, type=Finding) async for each in answer.body_iterator]
+    assert [(each.check, each.result) for each in lines][-1] == ("platform", "warning")
+    assert str(tmp_path / "tls") in lines[-1].message
+    await made.close()
 
 
 async def test_a_cluster_that_is_not_ready_says_so(estate):

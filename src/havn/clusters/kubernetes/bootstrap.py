@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from havn.clusters.kubernetes import reading, shut
+from havn.clusters.kubernetes.cert_manager import NEEDED_BESIDE, require
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Kube
 from havn.clusters.kubernetes.leaves import TRUST
@@ -66,10 +67,15 @@ class Version(msgspec.Struct, frozen=True, rename={"git_version": "gitVersion"})
         return digits[0], digits[1]
 
 
-async def usable(kube: Kube) -> Version:
-    """The server's version, once it is known that we are let in and may do what we must. Raises `ClusterError`."""
+async def usable(kube: Kube, *, manager: bool = False) -> Version:
+    """The server's version, once it is known that we are let in and may do what we must. Raises `ClusterError`.
+
+    With `manager`, the charts' values hand certificates to cert-manager, and it must be there.
+    """
     version = await kube.read("/version", Version)
-    lacking = await lacking_rights(kube)
+    if manager:
+        await require(kube)
+    lacking = await lacking_rights(kube, manager=manager)
     if lacking:
         raise ClusterError(
             f"These credentials may not do all that is needed in the namespace {kube.namespace}: "
@@ -79,9 +85,10 @@ async def usable(kube: Kube) -> Version:
     return version
 
 
-async def lacking_rights(kube: Kube) -> list[str]:
-    """What we must be able to do and may not, as `verb resource`."""
-    wanted = [(group, resource, verb) for (group, resource), verbs in NEEDED.items() for verb in verbs]
+async def lacking_rights(kube: Kube, *, manager: bool = False) -> list[str]:
+    """What we must be able to do and may not, as `verb resource`; with `manager` what cert-manager takes too."""
+    needed = {**NEEDED, **(NEEDED_BESIDE if manager else {})}
+    wanted = [(group, resource, verb) for (group, resource), verbs in needed.items() for verb in verbs]
     answers = await asyncio.gather(*(may(kube, *each, namespace=kube.namespace) for each in wanted))
     return [f"{verb} {resource}" for (_, resource, verb), allowed in zip(wanted, answers, strict=True) if not allowed]
 

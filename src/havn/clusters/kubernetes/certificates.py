@@ -1,4 +1,4 @@
-"""The certificates that a cluster is reached with: how long each is still good."""
+"""The certificates that a cluster is reached with, and those inside it: how long each is still good."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import binascii
 import contextlib
 import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 from cryptography import x509
 
+from havn.clusters.kubernetes import cert_manager
 from havn.clusters.kubernetes.credentials import Credentials
+from havn.clusters.kubernetes.kube import Kube
+from havn.clusters.kubernetes.objects import Metadata
+from havn.clusters.port import ClusterError
 from havn.contracts.estate import Finding
+from havn.kit.lifetime import Lifetime
 
 _SOON_DAYS = 21
 _WITHIN = 5.0
@@ -30,6 +36,100 @@ async def check(credentials: Credentials, ingress: str, host: str, now: datetime
     if ingress:
         found.append(_judge("ingress", await _shown(ingress, 443, host), now))
     return found
+
+
+class _Secret(msgspec.Struct, frozen=True):
+    metadata: Metadata
+    data: dict[str, str] = {}
+
+
+async def inside(kube: Kube, now: datetime) -> list[Finding]:
+    """Those in the namespace's Secrets: each app's, the API proxy's, and what Traefik was given."""
+    found, good = [], []
+    try:
+        made = await cert_manager.certificates(kube)
+        failed = [each for each in made if not each.ready]
+        for each in failed:
+            why = (await cert_manager.trouble(kube, each)).rstrip(".")
+            found.append(
+                Finding(
+                    check="certificates", result="fail",
+                    message=f"cert-manager has not made the certificate {each.metadata.name}: {why}.",
+                    next=f"See `kubectl describe certificate {each.metadata.name}`.",
+                )
+            )  # fmt: skip
+    except ClusterError:
+        # Where cert-manager is used, what may not be looked at is among the permissions.
+        pass
+    for secret in await kube.list("v1", "secrets", _Secret, fields="type=kubernetes.io/tls"):
+        finding = _kept(secret, now)
+        if isinstance(finding, Finding):
+            found.append(finding)
+        else:
+            good.append((finding, secret.metadata.name))
+    if good:
+        until, first = min(good)
+        count = f"{len(good)} certificates" if len(good) > 1 else "certificate"
+        found.append(
+            Finding(
+                check="certificates", result="ok",
+                message=f"The {count} in the namespace {'are' if len(good) > 1 else 'is'} good, "
+                f"that of {first} until {until:%Y-%m-%d}.",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _kept(secret: _Secret, now: datetime) -> datetime | Finding:
+    """Until when a Secret's certificate is good, or what is wrong with it."""
+    name = secret.metadata.name
+    try:
+        lifetime = Lifetime.of(base64.b64decode(secret.data.get("tls.crt", "")))
+    except (ValueError, binascii.Error):
+        return Finding(
+            check="certificates", result="warning", message=f"The Secret {name} holds no certificate.",
+            next="See who was to write it.",
+        )  # fmt: skip
+    if lifetime.ended(now):
+        return Finding(
+            check="certificates", result="fail",
+            message=f"The certificate in the Secret {name} ended {_at(lifetime.until)}.",
+            next="See why it was not renewed.",
+        )  # fmt: skip
+    if lifetime.overdue(now):
+        return Finding(
+            check="certificates", result="warning",
+            message=f"The certificate in the Secret {name} ends {_at(lifetime.until)} and has not been renewed.",
+            next="Renew it, or see why it is not renewed by itself.",
+        )  # fmt: skip
+    return lifetime.until
+
+
+def own(folder: Path, now: datetime) -> Finding:
+    """The one that the control plane itself serves with: those of the whole platform are made with it, as a rule."""
+    try:
+        lifetime = Lifetime.of((folder / "tls.crt").read_bytes())
+    except (OSError, ValueError):
+        return Finding(
+            check="platform", result="warning", message=f"There is no certificate in {folder}.",
+            next="See who was to mount it.",
+        )  # fmt: skip
+    if not lifetime.overdue(now):
+        return Finding(
+            check="platform",
+            result="ok",
+            message=f"The platform's own certificate is good until {lifetime.until:%Y-%m-%d}.",
+        )
+    return Finding(
+        check="platform", result="fail" if lifetime.ended(now) else "warning",
+        message=f"The platform's own certificate {'ended' if lifetime.ended(now) else 'ends'} {_at(lifetime.until)}, "
+        "and with it perhaps those of its other parts.",
+        next="Run `havn platform certificates` and apply what it writes, or see why cert-manager has not renewed them.",
+    )  # fmt: skip
+
+
+def _at(moment: datetime) -> str:
+    return f"on {moment:%Y-%m-%d} at {moment:%H:%M} UTC"
 
 
 def _ours(credentials: Credentials, now: datetime) -> Finding:

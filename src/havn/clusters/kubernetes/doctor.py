@@ -52,6 +52,8 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     """An image with Python in it, by digest, for short-lived pods; None: there is none yet."""
     pull_secrets: Sequence[str] = ()
     """Secrets of the namespace with which it is pulled."""
+    cert_manager: bool = False
+    """Whether the charts' values hand certificates to cert-manager."""
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -89,7 +91,8 @@ async def examine(patient: Patient, *, clock: Clock, resolve: Resolve) -> AsyncI
         lambda: _dns(patient, resolve),
         lambda: _time(patient.kube, clock),
         lambda: certificates.check(patient.credentials, patient.ingress, patient.host, clock()),
-        lambda: doctor_rights.check(patient.kube),
+        lambda: certificates.inside(patient.kube, clock()),
+        lambda: doctor_rights.check(patient.kube, manager=patient.cert_manager),
         lambda: _traefik(patient),
         lambda: _metrics(patient.kube),
         lambda: _storage(patient.kube),

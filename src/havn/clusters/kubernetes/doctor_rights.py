@@ -36,9 +36,12 @@ class _Rules(msgspec.Struct, frozen=True, rename="camel"):
     status: Status = Status()
 
 
-async def check(kube: Kube) -> list[Finding]:
-    """What is lacking, and what is too wide (SelfSubjectAccessReview, SelfSubjectRulesReview)."""
-    lacking = await lacking_rights(kube)
+async def check(kube: Kube, *, manager: bool = False) -> list[Finding]:
+    """What is lacking, and what is too wide (SelfSubjectAccessReview, SelfSubjectRulesReview).
+
+    With `manager`, what cert-manager takes must be allowed too.
+    """
+    lacking = await lacking_rights(kube, manager=manager)
     if lacking:
         return [
             Finding(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from havn.clusters.kubernetes import bootstrap, doctor
+from havn.clusters.kubernetes import bootstrap, certificates, doctor
+from havn.clusters.kubernetes.cert_manager import used
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.clusters.port import ClusterError
 from havn.contracts.estate import (
@@ -56,8 +59,10 @@ class EstateApi:
         reserved: Collection[str],
         clock: Clock,
         resolve: doctor.Resolve = doctor.system_resolve,
+        own_certificate: Path | None = None,
     ) -> None:
-        """`reserved` are names of environments that are not rows."""
+        """`reserved` are names of environments that are not rows; `own_certificate` is the folder of this process's."""
+        self._own_certificate = own_certificate
         self._store = store
         self._clusters = clusters
         self._sealer = sealer
@@ -189,8 +194,9 @@ class EstateApi:
         )
         try:
             credentials.check()
+            manager = used(environment.app_values, asked.app_values, asked.base_values)
             async with self._clusters.try_out(credentials, asked.namespace) as reached:
-                await bootstrap.usable(reached.kube)
+                await bootstrap.usable(reached.kube, manager=manager)
         except ClusterError as error:
             raise Problem(400, str(error), code="cluster_unusable") from None
         sealed = self._seal(cluster_place(asked.org, asked.environment), msgspec.json.encode(credentials).decode())
@@ -278,6 +284,7 @@ class EstateApi:
                     ingress_labels=",".join(f"{name}={value}" for name, value in labels.items()),
                     image=image,
                     pull_secrets=values.get("image", {}).get("pullSecrets", ()),
+                    cert_manager=used(environment.app_values, row.app_values, row.base_values),
                 )
                 try:
                     async for finding in doctor.examine(patient, clock=self._clock, resolve=self._resolve):
@@ -287,6 +294,8 @@ class EstateApi:
                         check="cluster", result="fail", message=f"The checks broke off: {error}", next="Try again."
                     )
                     yield _line(broke_off)
+            if self._own_certificate is not None:
+                yield _line(await asyncio.to_thread(certificates.own, self._own_certificate, self._clock()))
 
         return StreamingResponse(findings(), media_type="application/x-ndjson", headers={"cache-control": "no-store"})
 

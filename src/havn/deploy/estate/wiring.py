@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from havn.clusters.kubernetes import Kube, doctor
 from havn.clusters.kubernetes.outbound import OutboundRules
@@ -39,6 +40,7 @@ class Estate:
         reserved: Collection[str] = (),
         resolve: doctor.Resolve = doctor.system_resolve,
         trust_file: str | None = None,
+        own_certificate: Path | None = None,
     ) -> None:
         sealer = Sealer(identities)
         self.store = store
@@ -47,7 +49,10 @@ class Estate:
         self.environments = EstateEnvironments(store, sealer, clock, self._outbound, trust_file)
         self.keyring = StoredKeyring(store, sealer)
         self._sealer = sealer
-        self._api = EstateApi(store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve)
+        self._api = EstateApi(
+            store, self.clusters, sealer, reserved=reserved, clock=clock, resolve=resolve,
+            own_certificate=own_certificate,
+        )  # fmt: skip
         shut = ProtectionStore(store.database)
         self.protection = ClusterProtection(
             shut, estate=store, clusters=self.clusters, environments=self.environments, clock=clock
