@@ -104,6 +104,8 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.enabled": (False, {}),
     "ingress.entryPoints": (["http"], {}),
     "ingress.tlsSecret": ("wildcard", {}),
+    "ingress.certManager.issuer": ("letsencrypt", {}),
+    "ingress.certManager.kind": ("Issuer", {"ingress.certManager.issuer": "letsencrypt"}),
     "ingress.middlewares": (["havn-headers"], {}),
     "tls.enabled": (False, {}),
     "tls.authoritySecret": ("bundle", {}),
@@ -353,6 +355,16 @@ def test_cert_manager_makes_a_certificate_for_every_name_that_a_part_is_called_b
         volumes = of(objects, "Deployment", name)["spec"]["template"]["spec"]["volumes"]
         mounted = {each["name"]: each["secret"]["secretName"] for each in volumes if "secret" in each}
         assert mounted["tls"] == mounted["trust"] == spec["secretName"]
+
+
+@pytest.mark.parametrize(("given", "secret"), [({}, "tt02-public"), ({"ingress.tlsSecret": "mine"}, "mine")])
+def test_cert_manager_makes_the_public_certificate_for_every_host_that_is_routed(render, given, secret):
+    objects = render({**EVERYTHING, "ingress.certManager.issuer": "letsencrypt", **given})
+    [certificate] = [item["spec"] for item in objects if item["kind"] == "Certificate"]
+    route = of(objects, "IngressRoute")["spec"]
+    hosts = {host for each in route["routes"] for host in re.findall(r"Host\(`([^`]+)`\)", each["match"])}
+    assert set(certificate["dnsNames"]) == hosts
+    assert certificate["secretName"] == route["tls"]["secretName"] == secret
 
 
 def test_what_havn_makes_are_the_secrets_that_the_chart_mounts_for_the_names_that_it_calls(render):
