@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,47 @@ def test_an_app_runs_with_as_little_as_it_needs(render_app):
 def test_an_update_never_takes_a_ready_pod_away_first(render_app):
     strategy = kind(render_app(), "Deployment")["spec"]["strategy"]
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_an_apps_pods_are_spread_and_one_at_a_time_goes_when_nodes_are_drained(render_app):
+    objects = render_app()
+    spec = kind(objects, "Deployment")["spec"]
+    [selector] = {tuple(each["labelSelector"]["matchLabels"].items()) for each in spread(spec)}
+    assert {each["topologyKey"]: each["whenUnsatisfiable"] for each in spread(spec)} == {
+        "kubernetes.io/hostname": "ScheduleAnyway",
+        "topology.kubernetes.io/zone": "ScheduleAnyway",
+    }
+    budget = kind(objects, "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    for labels in (dict(selector), budget["selector"]["matchLabels"], spec["selector"]["matchLabels"]):
+        assert labels
+        assert labels.items() <= spec["template"]["metadata"]["labels"].items()
+
+
+def test_a_rollout_and_a_drain_have_an_end_and_pods_ask_for_cpu_and_memory(render_app):
+    spec = kind(render_app(), "Deployment")["spec"]
+    pod = spec["template"]["spec"]
+    [container] = pod["containers"]
+    assert 0 < spec["progressDeadlineSeconds"] <= 600
+    assert 0 < container["lifecycle"]["preStop"]["sleep"]["seconds"] < pod["terminationGracePeriodSeconds"]
+    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+    account = kind(render_app(), "ServiceAccount")
+    assert (account["metadata"]["name"], account["automountServiceAccountToken"]) == (pod["serviceAccountName"], False)
+
+
+def spread(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(spec["template"]["spec"]["topologySpreadConstraints"])
+
+
+def test_helm_finds_nothing_wrong(helm, tmp_path):
+    source = tmp_path / "values.json"
+    image = {"repository": "registry.example.no/ttd/first", "digest": "sha256:" + "0123456789abcdef" * 4}
+    values = {"org": "ttd", "app": "first", "domain": "tt02.example.no", "environment": "tt02", "image": image}
+    source.write_bytes(msgspec.json.encode(values))
+    done = subprocess.run(
+        [str(helm), "lint", "--strict", str(CHART), "-f", str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_autoscaler_owns_the_number_of_pods(render_app):

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from havn.kit.http import HttpClient
 
 app = App(name="image", help="Make base images without a container engine, and put apps on them.")
-app.command("havn.cli.image_roll:roll", name="roll")
+app.command(
+    "havn.cli.image_roll:roll",
+    name="roll",
+    help="Put running apps on another base image in waves, releases unchanged; stop after a wave with a failure.\n\n"
+    "Run it again to go on: apps that are on the image already are left alone. The first wave is a single app.",
+)
 
 _REFERENCE = re.compile(r"(?P<place>.+?)(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
 _CACHE = "~/.cache/havn/images"
