@@ -37,6 +37,8 @@ from havn.kit.problem import Problem
 from havn.local.environment import free_port, new_key
 
 BODY = {"type": "test", "domain": "tt02.example.no"}
+SIGNER = certificates.authority("Ours", datetime.now(UTC), timedelta(days=1)).certificate
+ISSUER = {"certManager": {"issuer": "internal"}}
 
 
 @pytest.fixture
@@ -80,6 +82,7 @@ async def test_an_environment_is_shown_without_its_key_and_keeps_it_when_other_f
         ("tt02", {**BODY, "settings": {"a b": "c"}}, "Settings are environment variables"),
         ("tt02", {**BODY, "deployKey": "secret"}, "private P-256 key"),
         ("tt02", {**BODY, "appValues": {"platform": {"authorities": "mine"}}}, "no certificate in PEM form"),
+        ("tt02", {**BODY, "appValues": {"platform": {"authorities": SIGNER}, "tls": ISSUER}}, "tls.authoritySecret"),
         ("tt02", {**BODY, "type": "prod"}, "not valid"),
         ("tt02", {**BODY, "approval": "boss"}, "not valid"),
     ],
@@ -107,6 +110,19 @@ async def test_an_org_and_its_keys(plane, admin):
     assert problem.value.code == "unknown_org"
     await admin.remove_key("ttd", org.keys[0].fingerprint)
     assert (await admin.orgs())[0].keys == []
+
+
+async def test_a_cluster_whose_apps_would_not_believe_the_platform_is_refused(plane, admin):
+    await plane.call(
+        "PUT", "/environments/tt02", await plane.admin(), {**BODY, "appValues": {"platform": {"authorities": SIGNER}}}
+    )
+    for tls, says in (
+        (ISSUER, "do not believe platform.authorities"),
+        ({**ISSUER, "authoritySecret": "both"}, "reached"),
+    ):
+        with pytest.raises(Problem) as problem:
+            await admin.add_cluster(request(app_values={"tls": tls}))
+        assert says in str(problem.value.detail)
 
 
 @pytest.mark.parametrize(

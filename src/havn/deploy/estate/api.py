@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from havn.clusters.kubernetes import bootstrap, certificates, doctor
 from havn.clusters.kubernetes.cert_manager import used
 from havn.clusters.kubernetes.credentials import Credentials
+from havn.clusters.kubernetes.values import merged
 from havn.clusters.port import ClusterError
 from havn.contracts.estate import (
     ClusterInfo,
@@ -38,7 +39,14 @@ from havn.deploy.estate.model import (
     host,
 )
 from havn.deploy.estate.store import EstateStore, unknown_org
-from havn.deploy.estate.validation import check_cluster, check_deploy_key, check_environment, check_org, signing_key
+from havn.deploy.estate.validation import (
+    check_cluster,
+    check_deploy_key,
+    check_environment,
+    check_org,
+    check_trust,
+    signing_key,
+)
 from havn.deploy.sealing import Sealed, Sealer, SealError
 from havn.kit.clock import Clock
 from havn.kit.problem import Problem
@@ -156,6 +164,7 @@ class EstateApi:
         )
         if row.authorities:
             believed(row.authorities)
+        check_trust(row.app_values)
         await self._store.put_environment(row, self._author(request))
         return json_response(_details(await self._environment_row(name)))
 
@@ -184,6 +193,7 @@ class EstateApi:
         if not await self._store.orgs([asked.org]):
             raise unknown_org(asked.org)
         check_cluster(asked)
+        check_trust(merged(environment.app_values, asked.app_values))
         credentials = Credentials(
             server=asked.server,
             authority=asked.authority,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -90,3 +91,21 @@ def _is_base(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and not parts.query
     except ValueError:
         return False
+
+
+def check_trust(values: Mapping[str, Any]) -> None:
+    """Raises a 400 `Problem` when apps with these values of charts/app would not believe the platform's authorities.
+
+    They are put into the bundle of Havn's own authority, which is not used where the values say whose certificates are.
+    """
+    platform, tls = values.get("platform"), values.get("tls")
+    # What is no mapping Helm refuses by the chart's schema.
+    if not isinstance(platform, Mapping) or not isinstance(tls, Mapping):
+        return
+    if platform.get("authorities") and tls and not tls.get("authoritySecret"):
+        raise Problem(
+            400,
+            "Apps with certificates of cert-manager's or your own do not believe platform.authorities: name a Secret "
+            "whose ca.crt holds those too, beside who signs the apps' certificates, in tls.authoritySecret.",
+            code="authorities_not_believed",
+        )
