@@ -1,8 +1,8 @@
 """The port to a cluster: where one org's apps run in one environment, whoever runs them there.
 
 Two promises are part of it. *Routing*: when `apply` has returned, requests for the app's host, under `/{app}` and under
-`/{org}/{app}`, reach exactly this app, and no request failed on the way from the release before. *Truth*: `status` is
-read back from what runs, never from what was asked.
+`/{org}/{app}`, reach exactly this app in its new release, and no request failed on the way from the release before.
+*Truth*: `status` is read back from what runs, never from what was asked.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class AppStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settled(self) -> bool:
-        """Whether exactly what was asked for runs."""
-        return self.ready == self.replicas == len(self.actual)
+        """Whether exactly what was asked for runs, whatever is left of replicas that have been told to end."""
+        return self.ready == self.replicas == sum(replica.state != "stopping" for replica in self.actual)
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -129,9 +129,14 @@ class Cluster(Protocol):
     async def apply(self, workload: Workload, progress: Progress = ...) -> AppStatus:
         """Make the app run as `workload` says, replacing what ran before without a failed request.
 
-        Returns when every replica is ready and routed to, and the ones before are gone. Raises `RolloutFailed` when
-        the new release does not become ready; then everything is as it was before the call.
+        Returns when every replica is ready and they alone are routed to; those before may still be ending what they
+        have begun. Raises `RolloutFailed` when the new release does not become ready; then everything is as it was
+        before the call.
         """
+        ...
+
+    async def drained(self, app: str) -> bool:
+        """Wait until no replica that has been told to end is left; False when one is long after its time."""
         ...
 
     async def scale(self, app: str, replicas: int, progress: Progress = ...) -> AppStatus:

@@ -81,6 +81,10 @@ class Keyring(Protocol):
         """The private JWK of one rollout of an app, made when it is first asked for."""
         ...
 
+    async def rollouts(self, environment: str, org: str, app: str) -> Sequence[int]:
+        """Those of the app that have a key."""
+        ...
+
     async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
         """Throw the rollout's key away; returns its id, or None when there is none."""
         ...

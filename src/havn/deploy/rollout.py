@@ -75,7 +75,11 @@ class Rollout:
         """Handle a job `deployment`."""
         number = msgspec.json.decode(job.payload, type=dict[str, int])["deployment"]
         deployment = await self._store.deployment(number)
-        if deployment is None or deployment.finished is not None:
+        if deployment is None:
+            return
+        if deployment.finished is not None:
+            # Killed after its end was written.
+            await self._see_off(_target(deployment))
             return
         async with Story(self._store, self._changes, number, self._clock) as tell:
             if deployment.status != "restoring":
@@ -154,10 +158,8 @@ class Rollout:
         current = await self._store.deployment(deployment.id)
         assert current is not None
         await self._succeed(current, found, tell)
-        if before is not None and before.rollout != deployment.id:
-            # The deployment has succeeded; a key that stays published a while longer is in nobody's hands.
-            with contextlib.suppress(Problem):
-                await self._dismiss(target, before.rollout)
+        self._reached(deployment.id, "succeeded")
+        await self._see_off(target)
 
     async def _put_there(self, deployment: Deployment, folder: AppFolder, before: Desired | None, tell: Story) -> None:
         """Publish the release and make the cluster run it."""
@@ -195,6 +197,9 @@ class Rollout:
         """Take open instances from tasks that are gone to those that the mapping names; the release runs already."""
         target = _target(deployment)
         publisher = await self._publisher(target)
+        if deployment.mapping:
+            # They would go on at the tasks that are gone.
+            await (await self._cluster(target)).drained(target.app)
         reason = f"Moved by revision {deployment.revision} of {target.org}/{target.app}."
         for move in moves(deployment.mapping, folder, reason):
             moved, more = 0, True
@@ -245,10 +250,8 @@ class Rollout:
 
     async def _undeploy(self, deployment: Deployment, tell: Story) -> None:
         target = _target(deployment)
-        desired = await self._store.desired(target)
         await (await self._cluster(target)).remove(target.app)
-        if desired is not None:
-            await self._dismiss(target, desired.rollout)
+        await self._dismiss(target, all_=True)
         await (await self._publisher(target)).withdraw(target.org, target.app)
         await self._secrets.forget(target)
         tell("Stopped. Its instances and their data are kept.")
@@ -268,8 +271,7 @@ class Rollout:
             await environment.publisher.publish(folder, desired.release, await self._attempted(deployment))
             await self._apply(desired, tell)
             tell(f"Release {short(desired.release)} is in place as before.")
-        if deployment.kind in ("deploy", "rollback", "base"):
-            await self._dismiss(target, deployment.id)
+        await self._dismiss(target)
 
     async def _attempted(self, deployment: Deployment) -> AppFolder | None:
         """The app folder of a release that did not make it, for what it alone has published; None without one."""
@@ -296,10 +298,22 @@ class Rollout:
         await self._store.succeed(deployment, labels, self._clock())
         self._changes.tell()
 
-    async def _dismiss(self, target: Target, rollout: int) -> None:
-        key_id = await self._keyring.forget(target.environment, target.org, target.app, rollout)
-        if key_id is not None:
-            await (await self._publisher(target)).dismiss(target.org, target.app, key_id)
+    async def _see_off(self, target: Target) -> None:
+        """Let the replicas before end what they have begun, for which they need their key, and then take it back."""
+        # The deployment has succeeded; the next one comes back to a key that stays published.
+        with contextlib.suppress(ClusterError, Problem):
+            await (await self._cluster(target)).drained(target.app)
+            await self._dismiss(target)
+
+    async def _dismiss(self, target: Target, *, all_: bool = False) -> None:
+        """Take back the keys of the app's rollouts, but for the one that should run."""
+        desired = await self._store.desired(target)
+        kept = desired.rollout if desired is not None and not all_ else None
+        for rollout in await self._keyring.rollouts(target.environment, target.org, target.app):
+            if rollout == kept:
+                continue
+            if key_id := await self._keyring.forget(target.environment, target.org, target.app, rollout):
+                await (await self._publisher(target)).dismiss(target.org, target.app, key_id)
 
     async def _cluster(self, target: Target) -> Cluster:
         return await self._clusters.find(target.org, target.environment)

@@ -31,6 +31,13 @@ class LocalKeyring:
         """See `Keyring.access_key`."""
         return self._store.get(_name(environment, org, app, rollout), new_key)
 
+    async def rollouts(self, environment: str, org: str, app: str) -> Sequence[int]:
+        """See `Keyring.rollouts`."""
+        prefix = f"app/{environment}/{org}/{app}/"
+        found = (int(name.removeprefix(prefix)) for name in self._store.under(prefix))
+        # 0 is that of `havn dev`, which no deployment may take away.
+        return sorted(each for each in found if each)
+
     async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
         """See `Keyring.forget`."""
         name = _name(environment, org, app, rollout)

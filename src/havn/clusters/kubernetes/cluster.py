@@ -17,10 +17,10 @@ import msgspec
 
 from havn.clusters.kubernetes import drift, execution, leaves, logs, reading, secrets
 from havn.clusters.kubernetes.front import Front
-from havn.clusters.kubernetes.helm import Helm
+from havn.clusters.kubernetes.helm import PENDING, Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
 from havn.clusters.kubernetes.leaves import Issuer
-from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Pod, Service
+from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Named, Pod, Service
 from havn.clusters.kubernetes.readiness import LEAVING_SECONDS, POLL_SECONDS, NotReady, Readiness, reasons
 from havn.clusters.kubernetes.values import Image, values
 from havn.clusters.port import (
@@ -45,6 +45,8 @@ _ORG = "app.kubernetes.io/part-of"
 _DNS = "havn-dns"
 _READY_REVISION = "havn/ready-revision"
 _SCALE_WITHIN = 60.0
+# What Helm notes at a release while it changes it, and for good when it is killed meanwhile.
+_UNDER_WAY = f"status in ({','.join(PENDING)})"
 
 
 class Images(Protocol):
@@ -104,9 +106,10 @@ class KubernetesCluster:
         app = workload.app
         async with self._locks[app]:
             # First in our own words, which Helm has not, whether we are let in.
-            await self._find(app)
-            await self._helm.unlock(app)
             before = await self._find(app)
+            if await self.kube.list("v1", "secrets", Named, labels={"owner": "helm", "name": app}, beside=_UNDER_WAY):
+                await self._helm.unlock(app)
+                before = await self._find(app)
             image = await self._images.image(self.site.org, app, workload.release, workload.base)
             progress(f"The image {image.digest.removeprefix('sha256:')[:12]} is in the registry.")
             old = {pod.metadata.name for pod in await self._pods(app)}
@@ -119,7 +122,7 @@ class KubernetesCluster:
                 revision = await self._upgrade(app, asked, workload.replicas)
                 progress(f"Helm has made revision {revision}.")
                 await self._readiness.wait(app, workload.ready_within, old, progress)
-                await self._routed(app, workload.replicas)
+                await self._routed(app, workload.replicas, workload.release, len(old))
             except (NotReady, ClusterError) as error:
                 status = await self._as_it_is(workload)
                 progress("It did not become ready; what ran before is put back.")
@@ -134,6 +137,10 @@ class KubernetesCluster:
             await secrets.keep_only(self.kube, app, {secret})
             return await self._status(await self._known(app))
 
+    async def drained(self, app: str) -> bool:
+        """See `Cluster.drained`."""
+        return await self._readiness.drained(app)
+
     async def scale(self, app: str, replicas: int, progress: Progress = silent) -> AppStatus:
         """See `Cluster.scale`; under an autoscaler it changes the least that there are."""
         async with self._locks[app]:
@@ -143,6 +150,7 @@ class KubernetesCluster:
                 await self._set_replicas(app, replicas)
                 await self._readiness.wait(app, _SCALE_WITHIN, old, progress)
                 await self._routed(app, replicas)
+                await self._readiness.drained(app)
             except NotReady as error:
                 status = await self._status(await self._known(app))
                 await self._set_replicas(app, before)
@@ -282,19 +290,19 @@ class KubernetesCluster:
     async def _upgrade(self, app: str, asked: Mapping[str, Any], replicas: int) -> int:
         """Have Helm make a revision, whatever somebody has done to its objects by hand."""
         try:
-            revision = await self._helm.upgrade(app, self.site.chart, asked)
+            made = await self._helm.upgrade(app, self.site.chart, asked)
         except ClusterError:
             # A part that somebody put into a list of ours may stand in the way of Helm's.
-            if not await self._take_back(app, replicas):
+            if not await self._take_back(await self._helm.manifest(app), replicas):
                 raise
-            revision = await self._helm.upgrade(app, self.site.chart, asked)
-        await self._take_back(app, replicas)
-        return revision
+            made = await self._helm.upgrade(app, self.site.chart, asked)
+        await self._take_back(made.manifest, replicas)
+        return made.version
 
-    async def _take_back(self, app: str, replicas: int) -> bool:
-        """Make the objects as Helm's newest revision rendered them; returns whether any was not so."""
+    async def _take_back(self, manifest: str, replicas: int) -> bool:
+        """Make the objects as Helm has rendered them; returns whether any was not so."""
         found = False
-        for each in drift.bounded(drift.read(await self._helm.manifest(app)), replicas):
+        for each in drift.bounded(drift.read(manifest), replicas):
             version, kind, name = drift.place(each)
             live = await self.kube.find(version, kind, name, dict[str, Any])
             if live is not None and (change := drift.patch(each, live)) is not None:
@@ -310,11 +318,12 @@ class KubernetesCluster:
                     "spec": {"replicas": before.spec.replicas}}  # fmt: skip
             await self.kube.own(_APPS, f"deployments/{name}", body)
 
-    async def _routed(self, app: str, replicas: int) -> None:
+    async def _routed(self, app: str, replicas: int, release: str = "", old: int = 0) -> None:
+        """Wait until the ingress leads to `replicas` of the app, and with `release` to no others of `old` before."""
         if self._front is None:
             return
         if replicas:
-            reason = await self._front.leads_to(app)
+            reason = await self._front.leads_to(app, release, times=replicas + old if release else 1)
         else:
             reason = await self._front.leads_nowhere(app, known=True)
         if reason:
@@ -333,6 +342,7 @@ class KubernetesCluster:
         if (await self._known(app)).spec.replicas != before.spec.replicas:
             await self._set_replicas(app, before.spec.replicas)
         await self._readiness.wait(app, _SCALE_WITHIN, old, silent)
+        await self._readiness.drained(app)
         revision = (await self._helm.history(app))[-1].revision
         await self.kube.merge(
             _APPS, f"deployments/{app}", {"metadata": {"annotations": {_READY_REVISION: str(revision)}}}

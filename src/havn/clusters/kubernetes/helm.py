@@ -17,7 +17,7 @@ from havn.clusters.port import ClusterError
 _LIMIT_SECONDS = 120
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
-_PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
+PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -25,6 +25,13 @@ class Revision(msgspec.Struct, frozen=True):
 
     revision: int
     status: str
+
+
+class Upgraded(msgspec.Struct, frozen=True):
+    """What Helm has made of a release: its new revision, and the objects rendered for it."""
+
+    version: int
+    manifest: str
 
 
 class Helm:
@@ -35,14 +42,14 @@ class Helm:
         self._kubeconfig = kubeconfig
         self._namespace = namespace
 
-    async def upgrade(self, name: str, chart: Path, values: Mapping[str, Any]) -> int:
-        """Install the release `name` or change it, without waiting for its pods; returns the new revision."""
+    async def upgrade(self, name: str, chart: Path, values: Mapping[str, Any]) -> Upgraded:
+        """Install the release `name` or change it, without waiting for its pods."""
         done = await self._run(
             # What someone changed by hand is taken back: the cluster runs what was asked for.
             "upgrade", name, str(chart), "--install", "--force-conflicts", "--history-max=10", "--values=-",
             "--output=json", text=msgspec.json.encode(values),
         )  # fmt: skip
-        return msgspec.json.decode(done, type=_Upgraded).version
+        return msgspec.json.decode(done, type=Upgraded)
 
     async def rollback(self, name: str, revision: int) -> None:
         """Put an earlier revision back, as a new one, without waiting for its pods."""
@@ -73,7 +80,7 @@ class Helm:
     async def unlock(self, name: str) -> None:
         """Free a release that a killed Helm left half way: back to its last whole revision, or away."""
         history = await self.history(name)
-        if not history or history[-1].status not in _PENDING:
+        if not history or history[-1].status not in PENDING:
             return
         whole = [each.revision for each in history if each.status in ("deployed", "superseded")]
         if whole:
@@ -87,7 +94,8 @@ class Helm:
                 str(self._program), *arguments, f"--kubeconfig={self._kubeconfig}", f"--namespace={self._namespace}",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 # A kubeconfig may call a program for its token, which needs its surroundings; never our own settings.
-                env={name: value for name, value in os.environ.items() if not name.startswith("HAVN_")},
+                env={name: value for name, value in os.environ.items() if not name.startswith("HAVN_")}
+                | {"HELM_DRIVER": "secret"},
                 # It ends when we are killed: whoever goes on must not meet it at the same release.
                 start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
@@ -109,10 +117,6 @@ class Helm:
 
 def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class _Upgraded(msgspec.Struct):
-    version: int
 
 
 def _said(output: bytes) -> str:

@@ -48,10 +48,18 @@ class Kube:
             return None
 
     async def list(
-        self, version: str, kind: str, type_: type[T], *, labels: Mapping[str, str] | None = None, fields: str = ""
+        self,
+        version: str,
+        kind: str,
+        type_: type[T],
+        *,
+        labels: Mapping[str, str] | None = None,
+        beside: str = "",
+        fields: str = "",
     ) -> list[T]:
-        """The objects of a kind that have all these labels, and these fields."""
-        params = {"labelSelector": ",".join(f"{name}={value}" for name, value in (labels or {}).items())}
+        """The objects of a kind that have all these labels, meet the selector `beside`, and have these fields."""
+        selectors = [f"{name}={value}" for name, value in (labels or {}).items()]
+        params = {"labelSelector": ",".join([*selectors, beside] if beside else selectors)}
         if fields:
             params["fieldSelector"] = fields
         answer = await self._call("GET", version, kind, params=params)

@@ -204,6 +204,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     spec: ServiceSpec = ServiceSpec()
 
 
+class Named(msgspec.Struct, frozen=True):
+    """An object of any kind, as far as its name and labels."""
+
+    metadata: Metadata
+
+
 class Secret(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A Secret; its data in base64, as they travel."""
 

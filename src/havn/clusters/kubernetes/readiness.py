@@ -38,13 +38,13 @@ class Readiness:
         self._pods = pods
 
     async def wait(self, app: str, within: float, old: Collection[str], progress: Progress) -> None:
-        """Return once exactly what was asked for runs. Raises `NotReady`.
+        """Return once exactly what was asked for runs, and the rest ends. Raises `NotReady`.
 
         Each new replica has `within` seconds; `old` are the pods that were there before.
         """
         clock = asyncio.get_running_loop().time
         ready: set[str] = set()
-        deadline, told = clock() + within, ""
+        deadline = clock() + within
         troubles: set[str] = set()
         while True:
             await asyncio.sleep(POLL_SECONDS)
@@ -65,16 +65,21 @@ class Readiness:
                 ready |= new
                 deadline = clock() + within
                 progress(f"{', '.join(sorted(new))} {'is' if len(new) == 1 else 'are'} ready.")
-            elif deployment.rolled_out and told != "leaving":
-                told = "leaving"
-                deadline = clock() + deployment.spec.template.spec.termination_grace_period_seconds + LEAVING_SECONDS
-                progress("The replicas before it end.")
             fresh = [pod for pod in pods if pod.metadata.name not in old]
             await self._tell_troubles(deployment, fresh, troubles, progress)
             if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
-                if told == "leaving":
-                    return
                 raise NotReady(await self._reason(deployment, fresh, within))
+
+    async def drained(self, app: str) -> bool:
+        """Return once no pod of the app is ending any more; False when one is long after its time to end."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while leaving := [pod for pod in await self._pods(app) if reading.state(pod) == "stopping"]:
+            grace = max(pod.spec.termination_grace_period_seconds for pod in leaving)
+            if clock() > began + grace + LEAVING_SECONDS:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
 
     async def _tell_troubles(
         self, deployment: Deployment, pods: Collection[Pod], told: set[str], progress: Progress

@@ -40,6 +40,10 @@ class StoredKeyring:
         except SealError as error:
             raise Problem(500, str(error), code="sealing_failed") from None
 
+    async def rollouts(self, environment: str, org: str, app: str) -> Sequence[int]:
+        """See `Keyring.rollouts`."""
+        return await self._store.app_keys(environment, org, app)
+
     async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
         """See `Keyring.forget`."""
         return await self._store.remove_app_key(environment, org, app, rollout)

@@ -294,6 +294,14 @@ class EstateStore:
             return False
         return True
 
+    async def app_keys(self, environment: str, org: str, app: str) -> list[int]:
+        """The rollouts of an app that have a key, in the order made."""
+        rows = await self._db.fetch(
+            "select rollout from app_key where environment = $1 and org = $2 and app = $3 order by rollout",
+            environment, org, app,
+        )  # fmt: skip
+        return [row["rollout"] for row in rows]
+
     async def remove_app_key(self, environment: str, org: str, app: str, rollout: int) -> str | None:
         """Forget a rollout's key; returns its id."""
         found: str | None = await self._db.fetchval(
