@@ -315,7 +315,10 @@ async def test_what_cert_manager_takes_is_asked_for_where_the_values_name_an_iss
     server, kube = cluster
     with pytest.raises(ClusterError, match="the cluster has no cert-manager: install it, or leave"):
         await bootstrap.usable(kube, manager=True)
+    [told] = await certificates.inside(kube, datetime.now(UTC), manager=True)
+    assert (told.result, "has no cert-manager" in told.message) == ("fail", True)
     server.answers["/apis/cert-manager.io/v1"] = {"resources": []}
+    assert await certificates.inside(kube, datetime.now(UTC), manager=True) == []
     await bootstrap.usable(kube, manager=True)
     server.allowed = lambda asked: asked["group"] != "cert-manager.io"
     await bootstrap.usable(kube)

@@ -71,7 +71,7 @@ async def require(kube: Kube) -> None:
         await kube.read(f"/apis/{VERSION}", dict[str, Any])
     except Absent:
         raise ClusterError(
-            "The values name an issuer, and the cluster has no cert-manager: install it, or leave tls.certManager out."
+            "The values name an issuer, and the cluster has no cert-manager: install it, or name none."
         ) from None
 
 

@@ -43,9 +43,22 @@ class _Secret(msgspec.Struct, frozen=True):
     data: dict[str, str] = {}
 
 
-async def inside(kube: Kube, now: datetime) -> list[Finding]:
-    """Those in the namespace's Secrets: each app's, the API proxy's, and what Traefik was given."""
+async def inside(kube: Kube, now: datetime, *, manager: bool = False) -> list[Finding]:
+    """Those in the namespace's Secrets: each app's, the API proxy's, and what Traefik was given.
+
+    With `manager`, the charts' values hand certificates to cert-manager, and it must be there.
+    """
     found, good = [], []
+    if manager:
+        try:
+            await cert_manager.require(kube)
+        except ClusterError as error:
+            found.append(
+                Finding(
+                    check="certificates", result="fail", message=str(error),
+                    next="Install it, or give the cluster other values with `havn cluster add`.",
+                )
+            )  # fmt: skip
     try:
         made = await cert_manager.certificates(kube)
         failed = [each for each in made if not each.ready]

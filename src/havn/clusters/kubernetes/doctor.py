@@ -91,7 +91,7 @@ async def examine(patient: Patient, *, clock: Clock, resolve: Resolve) -> AsyncI
         lambda: _dns(patient, resolve),
         lambda: _time(patient.kube, clock),
         lambda: certificates.check(patient.credentials, patient.ingress, patient.host, clock()),
-        lambda: certificates.inside(patient.kube, clock()),
+        lambda: certificates.inside(patient.kube, clock(), manager=patient.cert_manager),
         lambda: doctor_rights.check(patient.kube, manager=patient.cert_manager),
         lambda: _traefik(patient),
         lambda: _metrics(patient.kube),
