@@ -313,7 +313,7 @@ async def test_rights_are_asked_for_before_anything_is_stored(cluster):
 
 async def test_what_cert_manager_takes_is_asked_for_where_the_values_name_an_issuer(cluster):
     server, kube = cluster
-    with pytest.raises(ClusterError, match="the cluster has no cert-manager: install it, or leave"):
+    with pytest.raises(ClusterError, match="the cluster has no cert-manager: install it, or name none"):
         await bootstrap.usable(kube, manager=True)
     [told] = await certificates.inside(kube, datetime.now(UTC), manager=True)
     assert (told.result, "has no cert-manager" in told.message) == ("fail", True)
