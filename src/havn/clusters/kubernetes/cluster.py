@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from havn.clusters.kubernetes import drift, execution, leaves, logs, reading, secrets
+from havn.clusters.kubernetes.cert_manager import lacking, used
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import PENDING, Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
@@ -127,6 +128,8 @@ class KubernetesCluster:
                 status = await self._as_it_is(workload)
                 progress("It did not become ready; what ran before is put back.")
                 reason = f"The release did not become ready: {error}"
+                if used(self.site.values) and (lacks := await lacking(self.kube, app)):
+                    reason = f"The release did not become ready: {lacks}"
                 try:
                     await self._put_back(app, before)
                 except (NotReady, ClusterError) as worse:
