@@ -205,7 +205,9 @@ def test_a_cluster_is_added_examined_and_removed(plane, kubernetes, tmp_path):
 
     # Nobody without the role comes near it, and no credential is anywhere it should not be.
     looker = plane.havn("ci-token", "create", "look", "--org", "ttd", "--role", "look").strip()
-    assert "may not administer" in plane.havn("cluster", "doctor", "ttd", "--env", "tt02", ok=False, token=looker)
+    assert "lacks the role administer for ttd" in plane.havn(
+        "cluster", "doctor", "ttd", "--env", "tt02", ok=False, token=looker
+    )
     assert json.loads(plane.havn("cluster", "list", "--json", token=looker))["clusters"]
     plane.havn("audit", "--json")
     for text in (*plane.seen, plane.output.read_text()):

@@ -170,7 +170,7 @@ def audit(
         return
     write_table(
         ("When", "Who", "From", "Action", "App", "Environment"),
-        [(_when(e.at), e.who, e.address, e.action, f"{e.org}/{e.app}", e.environment) for e in entries],
+        [(_when(e.at), e.who, e.address, e.action, f"{e.org}/{e.app}".strip("/"), e.environment) for e in entries],
         nothing="Nothing is in the audit log that you may see" + (f", of {org}." if org else "."),
     )
 

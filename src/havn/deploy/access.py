@@ -60,7 +60,7 @@ class Operator(msgspec.Struct, frozen=True):
             of = "all orgs" if org == ALL_ORGS else org
             raise Problem(
                 403,
-                f"{self.name} may not {role} for {of}: ask an administrator, who gives the role with "
+                f"{self.name} lacks the role {role} for {of}: ask an administrator, who gives it with "
                 "`havn access grant`.",
                 code="role_needed",
                 role=role,

@@ -119,7 +119,8 @@ async def _authorize(endpoint: Endpoint, operator: Operator | None, request: Req
     if operator.orgs(endpoint.role) == frozenset():
         raise Problem(
             403,
-            f"{operator.name} holds no role here: ask an administrator, who gives one with `havn access grant`.",
+            f"{operator.name} lacks the role {endpoint.role} for any org: ask an administrator, who gives it with "
+            "`havn access grant`.",
             code="role_needed",
             role=endpoint.role,
         )

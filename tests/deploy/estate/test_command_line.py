@@ -75,12 +75,12 @@ async def test_one_signs_in_gives_a_role_makes_a_token_and_signs_out(plane, wher
     assert kept.stat().st_mode & 0o777 == 0o600
     assert kept.parent.stat().st_mode & 0o777 == 0o700
     await kari.login(plane, where, people[1])
-    assert "holds no role here" in await kari.havn("org", "list", "--console", where, ok=False)
+    assert "lacks the role look for any org" in await kari.havn("org", "list", "--console", where, ok=False)
     subject = json.loads(await kari.havn("whoami", "--json", HAVN_CONSOLE=where))["subject"]
     await chief.havn("access", "grant", subject, "deploy", "--org", "ttd", HAVN_CONSOLE=where)
     await chief.havn("org", "add", "ttd", HAVN_CONSOLE=where)
     assert [each["org"] for each in json.loads(await kari.havn("org", "list", "--json", HAVN_CONSOLE=where))] == ["ttd"]
-    assert "may not administer" in await kari.havn(
+    assert "lacks the role administer for" in await kari.havn(
         "ci-token", "create", "x", "--org", "ttd", HAVN_CONSOLE=where, ok=False
     )
     token = (await chief.havn("ci-token", "create", "CI", "--org", "ttd", HAVN_CONSOLE=where)).strip()
