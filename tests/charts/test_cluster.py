@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 pytestmark = pytest.mark.cluster
 CHART = Path(__file__).resolve().parents[2] / "charts" / "cluster"
@@ -64,18 +65,23 @@ SHOWN: dict[str, Any] = {
     "egress.allowedRanges": ["192.168.0.0/16"],
     "egress.nameservers": ["192.0.2.53"],
     "egress.authorities": "-----BEGIN CERTIFICATE-----",
+    "egress.tls.existingSecret": "mine",
+    "egress.tls.certManager.issuer": "ours",
+    "egress.tls.certManager.kind": "Issuer",
     "egress.nodeSelector": {"pool": "out"},
     "egress.tolerations": [{"key": "out", "operator": "Exists"}],
     "egress.metricsFrom": [{"namespaceSelector": {}}],
     "egress.resources": {"requests": {"cpu": "77m"}},
 }
+# What must be said too for a value to matter.
+BESIDE: dict[str, dict[str, Any]] = {"egress.tls.certManager.kind": {"egress.tls.certManager.issuer": "ours"}}
 
 
 @pytest.fixture
 def render(helm, tmp_path):
-    def run(path: str = "", value: Any = None) -> str:
+    def run(changes: dict[str, Any] | None = None) -> str:
         values = msgspec.json.decode(msgspec.json.encode(BASE))
-        if path:
+        for path, value in (changes or {}).items():
             *parents, last = path.split(".")
             place = values
             for name in parents:
@@ -93,7 +99,8 @@ def render(helm, tmp_path):
 
 @pytest.mark.parametrize("path", SHOWN)
 def test_every_value_changes_what_is_rendered(render, path):
-    assert render() != render(path, SHOWN[path])
+    beside = BESIDE.get(path, {})
+    assert render(beside) != render({**beside, path: SHOWN[path]})
 
 
 def leaves(schema: dict[str, Any], path: str = "") -> set[str]:
@@ -107,6 +114,25 @@ def leaves(schema: dict[str, Any], path: str = "") -> set[str]:
 def test_every_value_of_the_schema_is_tried():
     schema = msgspec.json.decode((CHART / "values.schema.json").read_bytes())
     assert leaves(schema) - {"global"} == set(SHOWN)
+
+
+def test_every_value_is_documented():
+    page = (CHART.parents[1] / "docs" / "reference" / "chart-cluster.md").read_text()
+    assert [value for value in SHOWN if f"| `{value}` |" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("tls", "secret"),
+    [({"egress.tls.existingSecret": "mine"}, "mine"), ({"egress.tls.certManager.issuer": "ours"}, "havn-egress-tls")],
+)
+def test_a_proxy_with_a_certificate_says_so_to_apps_and_probes(render, tls, secret):
+    objects = [each for each in yaml.safe_load_all(render(tls)) if each["metadata"]["name"] == "havn-egress"]
+    found = {each["kind"]: each["spec"] for each in objects}
+    assert found["Service"]["ports"][0]["appProtocol"] == "https"
+    pod = found["Deployment"]["template"]["spec"]
+    assert {"name": "tls", "secret": {"secretName": secret, "defaultMode": 0o440}} in pod["volumes"]
+    [container] = pod["containers"]
+    assert {container[f"{kind}Probe"]["httpGet"]["scheme"] for kind in ("readiness", "liveness")} == {"HTTPS"}
 
 
 def test_helm_finds_nothing_wrong(helm, tmp_path):

@@ -25,3 +25,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/name: havn-egress
 app.kubernetes.io/component: api-proxy
 {{- end -}}
+
+{{/* The Secret with the API proxy's certificate; empty: plain HTTP. */}}
+{{- define "cluster.egressCertificate" -}}
+{{- if .Values.egress.tls.certManager.issuer -}}havn-egress-tls{{- else -}}{{ .Values.egress.tls.existingSecret }}{{- end -}}
+{{- end -}}

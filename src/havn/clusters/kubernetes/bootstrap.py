@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from havn.clusters.kubernetes import reading, shut
+from havn.clusters.kubernetes import leaves, reading, shut
 from havn.clusters.kubernetes.cert_manager import NEEDED_BESIDE, require
 from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Kube
-from havn.clusters.kubernetes.leaves import TRUST
+from havn.clusters.kubernetes.leaves import TRUST, Issuer
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
+from havn.clusters.kubernetes.outbound import PROXY
 from havn.clusters.port import ClusterError
 
 RELEASE = "havn"
@@ -107,8 +109,16 @@ async def may(kube: Kube, group: str, resource: str, verb: str, *, namespace: st
     return (await kube.post(path, body, _Review)).status.allowed
 
 
-async def install(kube: Kube, helm: Helm, chart: Path, values: Mapping[str, Any]) -> None:
-    """Install `charts/cluster`, or bring it up to date, and wait until it is ready. Raises `ClusterError`."""
+async def install(
+    kube: Kube, helm: Helm, chart: Path, values: Mapping[str, Any], issuer: Issuer, now: datetime
+) -> None:
+    """Install `charts/cluster`, or bring it up to date, and wait until it is ready. Raises `ClusterError`.
+
+    Where the values name the certificate that is ours for the API proxy, it is there before the proxy.
+    """
+    proxy = values.get("egress", {})
+    if proxy.get("enabled", True) and proxy.get("tls", {}).get("existingSecret") == leaves.leaf_name(PROXY):
+        await leaves.ensure_leaf(kube, PROXY, issuer, now)
     await helm.unlock(RELEASE)
     await helm.upgrade(RELEASE, chart, values)
     try:
@@ -129,6 +139,7 @@ async def uninstall(kube: Kube, helm: Helm) -> None:
     """Take `charts/cluster` away, with what is shut and what is believed. Raises `ClusterError`."""
     await shut.clear(kube)
     await helm.uninstall(RELEASE)
+    await leaves.drop_leaf(kube, PROXY)
     await kube.delete("v1", "secrets", TRUST)
 
 

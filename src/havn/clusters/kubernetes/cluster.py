@@ -15,13 +15,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from havn.clusters.kubernetes import drift, execution, leaves, logs, reading, secrets
+from havn.clusters.kubernetes import drift, execution, leaves, logs, outbound, reading, secrets
 from havn.clusters.kubernetes.cert_manager import lacking, used
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import PENDING, Helm
 from havn.clusters.kubernetes.kube import Absent, Kube
 from havn.clusters.kubernetes.leaves import Issuer
 from havn.clusters.kubernetes.objects import Autoscaler, Deployment, Named, Pod, Service
+from havn.clusters.kubernetes.outbound import PROXY
 from havn.clusters.kubernetes.readiness import LEAVING_SECONDS, POLL_SECONDS, NotReady, Readiness, reasons
 from havn.clusters.kubernetes.values import Image, values
 from havn.clusters.port import (
@@ -116,7 +117,8 @@ class KubernetesCluster:
             old = {pod.metadata.name for pod in await self._pods(app)}
             secret = await secrets.write(self.kube, app, workload.secrets)
             asked = values(self.site.values, self.site.org, workload, image, secret) | await self._certified(app)
-            asked["dns"] = {"address": await self._dns(), **asked.get("dns", {})}
+            for part, given in (await self._brought()).items():
+                asked[part] = {**given, **asked.get(part, {})}
             if before is not None and workload.scaling is not None:
                 await self._keep_replicas(before)
             try:
@@ -228,19 +230,24 @@ class KubernetesCluster:
                 raise ClusterError(reason)
 
     async def renew_certificates(self) -> None:
-        """Give every app that speaks TLS a new certificate where that is due, and all the newest bundle."""
+        """Give whoever speaks TLS a new certificate where that is due, and all the newest bundle.
+
+        That is every app, and the API proxy when its certificate is ours.
+        """
         if self._issuer is None:
             return
         now = self._clock()
-        ours = {_OURS: "service-app", _ORG: self.site.org}
         news = await leaves.write_trust(self.kube, await self._issuer.bundle())
-        for deployment in await self.kube.list(_APPS, "deployments", Deployment, labels=ours):
-            app = deployment.metadata.name
-            if leaves.leaf_name(app) not in deployment.spec.template.spec.secrets:
-                continue
-            renewed = await leaves.ensure_leaf(self.kube, app, self._issuer, now)
-            if renewed or news:
-                await leaves.nudge(self.kube, [pod.metadata.name for pod in await self._pods(app)], now)
+        for component in ("service-app", outbound.COMPONENT):
+            ours = {_OURS: component, _ORG: self.site.org}
+            for deployment in await self.kube.list(_APPS, "deployments", Deployment, labels=ours):
+                name = deployment.metadata.name
+                if leaves.leaf_name(name) not in deployment.spec.template.spec.secrets:
+                    continue
+                renewed = await leaves.ensure_leaf(self.kube, name, self._issuer, now)
+                if renewed or news:
+                    pods = await self.kube.list("v1", "pods", Pod, labels={_NAME: name, _OURS: component})
+                    await leaves.nudge(self.kube, [pod.metadata.name for pod in pods], now)
 
     async def close(self) -> None:
         """Close what is open."""
@@ -248,10 +255,13 @@ class KubernetesCluster:
         if self._front is not None:
             await self._front.close()
 
-    async def _dns(self) -> str:
-        """Where apps look names up: at what `charts/cluster` brought, when it did."""
-        found = await self.kube.find("v1", "services", _DNS, Service)
-        return found.spec.cluster_ip if found is not None else ""
+    async def _brought(self) -> dict[str, dict[str, str]]:
+        """Where apps look names up and how they get out: by what `charts/cluster` brought, when it did."""
+        dns, proxy = [await self.kube.find("v1", "services", name, Service) for name in (_DNS, PROXY)]
+        return {
+            "dns": {"address": dns.spec.cluster_ip if dns is not None else ""},
+            "egress": {"url": outbound.address(proxy) if proxy is not None else ""},
+        }
 
     async def _certified(self, app: str) -> dict[str, Any]:
         """The chart's values for TLS, once the app has its certificate."""

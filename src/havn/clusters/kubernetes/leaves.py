@@ -1,4 +1,4 @@
-"""Certificates inside a cluster: each app's own, and the bundle of authorities that is believed, both as Secrets.
+"""Certificates inside a cluster: of apps and the API proxy, and the bundle of what is believed, all as Secrets.
 
 They are not immutable: pods mount them and take up what is new without being replaced.
 """
@@ -54,7 +54,7 @@ class Issuer(Protocol):
 
 
 def leaf_name(app: str) -> str:
-    """The Secret with an app's certificate."""
+    """The Secret with the certificate of an app, or of the API proxy."""
     return f"{app}-tls"
 
 
@@ -69,7 +69,10 @@ async def write_trust(kube: Kube, bundle: str) -> bool:
 
 
 async def ensure_leaf(kube: Kube, app: str, issuer: Issuer, now: datetime) -> bool:
-    """See that an app has a certificate of the authority that signs now, not too old; whether it was made anew."""
+    """See that an app, or the API proxy, has a certificate of the authority that signs now, not too old.
+
+    Returns whether it was made anew.
+    """
     known = await kube.find("v1", "secrets", leaf_name(app), Secret)
     if known is not None and not _stale(known, await issuer.signer(), now):
         return False
@@ -85,7 +88,7 @@ async def ensure_leaf(kube: Kube, app: str, issuer: Issuer, now: datetime) -> bo
 
 
 async def drop_leaf(kube: Kube, app: str) -> None:
-    """Delete an app's certificate."""
+    """Delete the certificate of an app, or of the API proxy."""
     await kube.delete("v1", "secrets", leaf_name(app))
 
 

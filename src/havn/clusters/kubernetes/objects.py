@@ -191,10 +191,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last_timestamp: datetime | None = None
 
 
+class ServicePort(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One of a Service's ports."""
+
+    port: int
+    app_protocol: str = ""
+
+
 class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a Service is to be."""
 
     cluster_ip: str = msgspec.field(default="", name="clusterIP")
+    ports: list[ServicePort] = []
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

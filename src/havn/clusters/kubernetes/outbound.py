@@ -18,13 +18,16 @@ from typing import Any
 import msgspec
 
 from havn.clusters.kubernetes.kube import Absent, Kube
-from havn.clusters.kubernetes.objects import Pod
+from havn.clusters.kubernetes.objects import Pod, Service
 from havn.clusters.port import ClusterError
 from havn.engines.egress_policy import EgressPolicy
 
+PROXY = "havn-egress"
+"""Name of the API proxy's Deployment and Service."""
 POLICIES = "havn-egress-policies"
 SECRETS = "havn-egress-secrets"
-_LABELS = {"app.kubernetes.io/component": "api-proxy"}
+COMPONENT = "api-proxy"
+_LABELS = {"app.kubernetes.io/component": COMPONENT}
 _NUDGE = "havn/outbound"
 _WITHIN_SECONDS = 90.0
 # What etcd takes of one object, less what the object itself needs.
@@ -83,6 +86,12 @@ class OutboundRules:
             await _change(kube, "secrets", "Secret", SECRETS, changes)
             # By what was changed, never by the values.
             await _nudge(kube, hashlib.sha256(msgspec.json.encode(sorted(changes))).hexdigest())
+
+
+def address(service: Service) -> str:
+    """The URL by which apps speak to the API proxy behind its Service."""
+    port = service.spec.ports[0]
+    return f"{'https' if port.app_protocol == 'https' else 'http'}://{service.metadata.name}:{port.port}"
 
 
 async def _read(kube: Kube, kind: str, name: str) -> dict[str, str]:

@@ -6,11 +6,14 @@ adds it once more, with what was wrong put right, begins anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from havn.clusters.kubernetes import bootstrap as cluster_bootstrap
+from havn.clusters.kubernetes.leaves import leaf_name
+from havn.clusters.kubernetes.outbound import PROXY
 from havn.clusters.kubernetes.values import merged
 from havn.clusters.port import ClusterError
 from havn.deploy.authority.keeper import Keeper
@@ -18,6 +21,7 @@ from havn.deploy.estate.clusters import EstateClusters, front
 from havn.deploy.estate.model import ClusterRow, EnvironmentRow
 from havn.deploy.estate.store import EstateStore
 from havn.deploy.protection.store import ProtectionStore
+from havn.kit.clock import Clock
 from havn.kit.problem import Problem
 from havn.kit.queue import Job
 
@@ -30,13 +34,33 @@ class _Which(msgspec.Struct, frozen=True):
     environment: str
 
 
-def _egress(environment: EnvironmentRow) -> dict[str, Any]:
+def _certificate(apps: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the API proxy's certificate comes from: from where those of the apps do, by their values for `tls`."""
+    if not apps:
+        return {"existingSecret": leaf_name(PROXY)}
+    manager = apps.get("certManager", {})
+    return {"certManager": manager} if manager.get("issuer") else {}
+
+
+def _check_certificate(proxy: Mapping[str, Any], apps: Mapping[str, Any]) -> None:
+    """Where apps have certificates that we know nothing of, none of ours would be believed. Raises `ClusterError`."""
+    tls = proxy.get("tls", {})
+    has_one = tls.get("existingSecret") or tls.get("certManager", {}).get("issuer")
+    if proxy.get("enabled", True) and apps.get("tls", {}).get("existingSecret") and not has_one:
+        raise ClusterError(
+            "Apps have a certificate of your own here (tls.existingSecret in the values of charts/app): name the API "
+            "proxy's too, as egress.tls in the values of charts/cluster."
+        )
+
+
+def _egress(row: ClusterRow, environment: EnvironmentRow) -> dict[str, Any]:
     """The API proxy's own view of the environment: where the platform is, as its apps are told."""
     apps = environment.app_values
     platform = apps.get("platform", {})
     return {
         "environment": environment.name,
         "environmentType": environment.type,
+        "tls": _certificate(merged(apps, row.app_values).get("tls", {})),
         "platform": {
             "url": platform.get("url", "") or environment.settings.get("HAVN_PLATFORM_URL", ""),
             "address": platform.get("address", ""),
@@ -49,7 +73,10 @@ def _egress(environment: EnvironmentRow) -> dict[str, Any]:
 class Bootstrap:
     """Does the jobs `bootstrap`."""
 
-    def __init__(self, store: EstateStore, clusters: EstateClusters, keeper: Keeper, shut: ProtectionStore) -> None:
+    def __init__(
+        self, store: EstateStore, clusters: EstateClusters, keeper: Keeper, shut: ProtectionStore, clock: Clock
+    ) -> None:
+        self._clock = clock
         self._keeper = keeper
         self._shut = shut
         self._store = store
@@ -81,16 +108,19 @@ class Bootstrap:
         if tools.helm is None:
             raise ClusterError("Helm is not on this machine: install it, or say where it is with HAVN_HELM.")
         image = await tools.images(environment.registry).base()
-        values = {
+        given = {
             "org": row.org,
             "domain": environment.domain,
             "image": {"repository": image.repository, "digest": image.digest},
-            "egress": _egress(environment),
+            "egress": _egress(row, environment),
         }
+        values = merged(given, row.base_values)
+        _check_certificate(values["egress"], merged(environment.app_values, row.app_values))
         async with self._clusters.reach(row) as reached:
             await cluster_bootstrap.install(
-                reached.kube, reached.helm, tools.charts / "cluster", merged(values, row.base_values)
-            )
+                reached.kube, reached.helm, tools.charts / "cluster", values,
+                self._clusters.issuers(row, environment), self._clock(),
+            )  # fmt: skip
 
     async def _answers(self, row: ClusterRow, environment: EnvironmentRow) -> bool:
         """Whether we reach the ingress: then each rollout is looked at through it too."""

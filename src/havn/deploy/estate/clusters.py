@@ -25,10 +25,7 @@ from havn.kit.clock import Clock
 # Longer than any one change to an app takes.
 _IN_USE = timedelta(minutes=20)
 # What charts/cluster brings, and apps name.
-_BASE = {
-    "ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]},
-    "egress": {"url": "http://havn-egress:3128"},
-}
+_BASE = {"ingress": {"middlewares": ["havn-protect", "havn-headers", "havn-retry"]}}
 
 
 class ImageSource(Images, Protocol):
@@ -68,7 +65,7 @@ class EstateClusters:
 
     def __init__(self, store: EstateStore, sealer: Sealer, tools: Tools, clock: Clock, issuers: Issuers) -> None:
         """`issuers` are the certificate authorities of the clusters."""
-        self._issuers = issuers
+        self.issuers = issuers
         self._store = store
         self._sealer = sealer
         self.tools = tools
@@ -154,8 +151,6 @@ class EstateClusters:
     def _build(self, row: ClusterRow, environment: EnvironmentRow) -> KubernetesCluster:
         config = self._write(self.open(row))
         values = merged(_BASE, environment.app_values, row.app_values)
-        if not row.base_values.get("egress", {}).get("enabled", True):
-            values.pop("egress", None)
         # In the bundle of what is believed, and no value of the chart.
         values.get("platform", {}).pop("authorities", None)
         site = Site(
@@ -170,7 +165,7 @@ class EstateClusters:
             self._helm(config, row.namespace),
             self.tools.images(environment.registry),
             front(row, environment) if row.front else None,
-            issuer=self._issuers(row, environment),
+            issuer=self.issuers(row, environment),
             clock=self._clock,
         )
 

@@ -57,7 +57,7 @@ class Estate:
         self.protection = ClusterProtection(
             shut, estate=store, clusters=self.clusters, environments=self.environments, clock=clock
         )
-        self._bootstrap = Bootstrap(store, self.clusters, self._keeper, shut)
+        self._bootstrap = Bootstrap(store, self.clusters, self._keeper, shut, clock)
         self._tending = Tending(self._keeper, self._find)
         self._authority_api = AuthorityApi(self._keeper, clock)
 
