@@ -39,6 +39,8 @@ SHOWN: dict[str, Any] = {
     "entryPoints.http": "web",
     "entryPoints.https": "websecure",
     "tlsSecret": "wildcard",
+    "certManager.issuer": "letsencrypt",
+    "certManager.kind": "Issuer",
     "networkPolicy.enabled": False,
     "networkPolicy.ingressNamespace": "edge",
     "networkPolicy.ingressPodLabels": {"edge": "yes"},
@@ -74,7 +76,10 @@ SHOWN: dict[str, Any] = {
     "egress.resources": {"requests": {"cpu": "77m"}},
 }
 # What must be said too for a value to matter.
-BESIDE: dict[str, dict[str, Any]] = {"egress.tls.certManager.kind": {"egress.tls.certManager.issuer": "ours"}}
+BESIDE: dict[str, dict[str, Any]] = {
+    "certManager.kind": {"certManager.issuer": "letsencrypt"},
+    "egress.tls.certManager.kind": {"egress.tls.certManager.issuer": "ours"},
+}
 
 
 @pytest.fixture
@@ -119,6 +124,17 @@ def test_every_value_of_the_schema_is_tried():
 def test_every_value_is_documented():
     page = (CHART.parents[1] / "docs" / "reference" / "chart-cluster.md").read_text()
     assert [value for value in SHOWN if f"| `{value}` |" not in page] == []
+
+
+@pytest.mark.parametrize(("given", "secret"), [({}, "havn-public"), ({"tlsSecret": "mine"}, "mine")])
+def test_cert_manager_makes_the_certificate_that_traefik_answers_with(render, given, secret):
+    objects = list(yaml.safe_load_all(render({"certManager.issuer": "letsencrypt", **given})))
+    [certificate] = [each["spec"] for each in objects if each["kind"] == "Certificate"]
+    assert certificate["dnsNames"] == ["ttd.apps.tt02.example.no"]
+    route = next(
+        each for each in objects if (each["kind"], each["metadata"]["name"]) == ("IngressRoute", "havn-unknown")
+    )
+    assert certificate["secretName"] == route["spec"]["tls"]["secretName"] == secret
 
 
 @pytest.mark.parametrize(

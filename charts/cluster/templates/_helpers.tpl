@@ -20,6 +20,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ .Values.org }}.apps.{{ regexReplaceAll ":\\d+$" .Values.domain "" }}
 {{- end -}}
 
+{{/* The Secret with the certificate of that host; empty: Traefik's own. */}}
+{{- define "cluster.public" -}}
+{{- .Values.tlsSecret | default (ternary "havn-public" "" (ne .Values.certManager.issuer "")) -}}
+{{- end -}}
+
 {{/* What the API proxy is selected by; apps are let through to it by these labels. */}}
 {{- define "cluster.egress" -}}
 app.kubernetes.io/name: havn-egress
