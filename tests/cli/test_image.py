@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from havn.cli.image import Reference, build
+from havn.cli.image_app import image_app
 from havn.cli.output import Failure
 
 DIGEST = "sha256:" + "a" * 64
@@ -35,6 +36,24 @@ def test_what_names_no_repository_is_refused(text):
 def test_a_base_without_a_digest_is_refused(tmp_path):
     with pytest.raises(Failure, match="must end with a digest"):
         build("runtime", base="registry.example.no/debian", out=tmp_path)
+
+
+def test_an_apps_image_is_made_of_a_base_with_a_digest_and_gets_one_of_its_own(tmp_path):
+    with pytest.raises(Failure, match="must end with a digest"):
+        image_app("ttd/first", base="registry.example.no/havn/runtime", push="registry.example.no/first")
+    with pytest.raises(Failure, match="without a digest"):
+        image_app(
+            "ttd/first",
+            base=f"registry.example.no/havn/runtime@{DIGEST}",
+            push=f"registry.example.no/first@{DIGEST}",
+        )
+    with pytest.raises(Failure, match="There is no release of ttd/first yet"):
+        image_app(
+            "ttd/first",
+            base=f"registry.example.no/havn/runtime@{DIGEST}",
+            push="registry.example.no/first",
+            state=tmp_path,
+        )
 
 
 def test_a_tool_that_is_not_there_is_named(tmp_path):

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 app = App(name="image", help="Make base images without a container engine, and put apps on them.")
 app.command(
+    "havn.cli.image_app:image_app",
+    name="app",
+    help="Put an app's release on a base image, in a registry: what charts/app takes when it is installed by hand.\n\n"
+    "The same release and base give the same digest. Credentials of a registry are read from HAVN_REGISTRY_USER and "
+    "HAVN_REGISTRY_PASSWORD. A deployment by a control plane does this by itself.",
+)
+app.command(
     "havn.cli.image_roll:roll",
     name="roll",
     help="Put running apps on another base image in waves, releases unchanged; stop after a wave with a failure.\n\n"
@@ -146,7 +153,7 @@ async def _build(
     try:
         given = None
         if on is not None and on.digest is not None:
-            given = Given(Place(_remote(on, clients), on.repository), on.digest)
+            given = Given(Place(remote(on, clients), on.repository), on.digest)
         made = await base.build(
             kind, registry=local, repository=repository, cache=cache, tag=tag, on=given, tools=tools
         )
@@ -155,7 +162,7 @@ async def _build(
         if target is None:
             return _Made(made.digest, size, str(folder / repository))
         say(f"Sending to {target.name} …")
-        place = Place(_remote(target, clients), target.repository)
+        place = Place(remote(target, clients), target.repository)
         sent = await copy(Place(local, repository), made.digest, place, tag=tag)
         return _Made(made.digest, size, target.name, sent)
     finally:
@@ -163,7 +170,8 @@ async def _build(
             await client.close()
 
 
-def _remote(reference: Reference, clients: list[HttpClient]) -> RemoteRegistry:
+def remote(reference: Reference, clients: list[HttpClient]) -> RemoteRegistry:
+    """The registry that a reference names; whoever asks closes what is added to `clients`."""
     from havn.deploy.registry.remote import Credentials, RemoteRegistry
     from havn.kit.http import HttpClient
 
