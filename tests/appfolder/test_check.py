@@ -461,6 +461,23 @@ def test_the_volumes_of_every_altinn_app_pass_without_a_word(app: Any) -> None:
     assert [finding.file for finding in check(app.write())] == ["App/deployment/values.yaml"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "customIngressRoutes:\n    - name: mine\n      routes: [{match: Host(`x`), kind: Rule}]\n",
+        "middlewares:\n    - name: mine\n",
+        "volumes:\n    - name: own\n      persistentVolumeClaim: {claimName: own}\n",
+        "volumeMounts:\n    - {name: own, mountPath: /own}\n",
+    ],
+)
+def test_what_a_deployment_asks_for_and_does_not_get_is_a_warning_at_its_line(app: Any, value: str) -> None:
+    app.set("App/deployment/values.yaml", f"deployment:\n  replicaCount: 2\n  {value}")
+    [finding] = check(app.write())
+    assert (finding.severity, finding.code, finding.line) == ("warning", "deployment.ignored", 3)
+    assert finding.message == f"{value.partition(':')[0]} is not honoured."
+    assert finding.hint
+
+
 def test_a_form_without_instances_needs_no_layout_for_its_task(app: Any) -> None:
     app.json("ui/layout-sets.json")["sets"][0]["tasks"] = []
     app.json("config/applicationmetadata.json")["onEntry"] = {"show": "first"}
