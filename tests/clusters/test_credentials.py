@@ -105,6 +105,7 @@ def test_our_own_kubeconfig_is_private_and_names_its_own_files(tmp_path):
         ("{", "not YAML"),
         ("just text", "no clusters"),
         ("a: &a [*a]", "no clusters"),
+        ("clusters: 5\ncontexts: 3\ncurrent-context: x", "has no context x: it has none"),
         (config({"token": "x"}, **{"current-context": ""}), "no current context"),
         (config({"token": "x"}, **{"current-context": "three"}), "has no context three: it has one, two"),
         (config({"token": "x"}, clusters=[]), "has no cluster c"),

@@ -95,8 +95,11 @@ TAINTED = "0/1 nodes are available: 1 node(s) had untolerated taint(s)."
 @pytest.mark.parametrize(
     ("nodes", "says"),
     [
-        (["the disk of node1 is full"], f"No node has room for it, since the disk of node1 is full: {TAINTED}"),
-        ([], f"No node has room for it: {TAINTED}"),
+        (
+            "the disk of node1 is full: make room",
+            f"No node has room for it, since the disk of node1 is full: make room. The scheduler says: {TAINTED}",
+        ),
+        ("", f"No node has room for it: {TAINTED}"),
         (None, f"No node has room for it: {TAINTED} `kubectl describe nodes` tells their taints to who may look."),
     ],
 )
@@ -117,26 +120,54 @@ def node(name: str, *, unschedulable: bool = False, **conditions: str) -> Node:
 
 def test_what_is_wrong_with_nodes():
     well = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "Ready": "True"}
-    assert nodes.of([node("a", **well), node("b")]) == []
-    assert nodes.of(
-        [
-            node("a", **{**well, "DiskPressure": "True", "MemoryPressure": "True"}),
-            node("b", **{**well, "Ready": "Unknown"}, unschedulable=True),
-            node("c", **well, unschedulable=True),
-            node("d", **{**well, "PIDPressure": "True"}),
-        ]
-    ) == [
-        "the disk of a is full", "a has no memory left", "b is not ready", "c was told to take no more",
-        "d has no room for more processes",
+    full = node("a", **{**well, "DiskPressure": "True"})
+    others = [
+        node("b", **{**well, "MemoryPressure": "True"}),
+        node("c", **{**well, "Ready": "Unknown"}, unschedulable=True),
+        node("d", **well, unschedulable=True),
+        node("e", **{**well, "PIDPressure": "True"}),
+    ]
+    said = [
+        "the disk of a is full", "b has no memory left", "c is not ready", "d was told to take no more",
+        "e has no room for more processes",
     ]  # fmt: skip
+    assert (nodes.of([node("a", **well), node("b")]), nodes.told([node("b")])) == ([], "")
+    assert nodes.of([full, *others]) == said
+    assert nodes.told([full, node("b")]) == "the disk of a is full: make room there, or add a node"
+    assert nodes.told([full, *others]) == f"{', '.join(said)}: see to them, or add a node"
 
 
 def test_a_disk_that_is_full_while_an_image_is_pulled_is_told_in_the_nodes_words():
     said = (
-        'Failed to pull image "x": rpc error: code = Unknown desc = failed to pull and unpack image: failed to extract'
-        " layer sha256:0: write /var/lib/containerd/y: no space left on device"
+        'Failed to pull image "x": rpc error: code = Unknown desc = failed to pull and unpack image "x": failed to '
+        "copy: write /var/lib/containerd/y: no space left on device"
     )
-    assert reading.why(pod(UNPULLED), [event("Failed", said)], None).endswith(": no space left on device.")
+    made = pod(UNPULLED)
+    placed = msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, node_name="node1"))
+    told = "Its image cannot be fetched: x: failed to copy: write /var/lib/containerd/y: no space left on device."
+    assert reading.why(made, [event("Failed", said)], None) == f"The disk of its node is full: make room there. {told}"
+    assert reading.why(placed, [event("Failed", said)], None) == f"The disk of node1 is full: make room there. {told}"
+
+
+def test_a_disk_that_is_full_while_a_pod_is_set_up_is_told():
+    said = "Failed to create pod sandbox: mkdir /var/lib/y: no space left on device"
+    assert reading.why(pod(), [event("FailedCreatePodSandBox", said)], None) == (
+        f"The disk of its node is full: make room there. {said}."
+    )
+
+
+def test_an_app_that_fills_its_own_room_says_nothing_of_its_nodes_disk():
+    assert reading.why(pod(CRASHED), [], "OSError: no space left on device").startswith("It stopped by itself with")
+
+
+def test_the_schedulers_word_is_quoted_without_what_it_found_to_be_in_vain():
+    said = (
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available."
+    )
+    condition = {"type": "PodScheduled", "status": "False", "message": said}
+    body = {"metadata": {"name": "x"}, "spec": {"containers": []}, "status": {"conditions": [condition]}}
+    told = reading.why(msgspec.convert(body, Pod), [], None)
+    assert told == "No node has room for it: 0/1 nodes are available: 1 Insufficient cpu."
 
 
 def test_a_pod_that_its_node_put_out_says_why():

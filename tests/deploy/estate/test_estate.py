@@ -112,6 +112,15 @@ async def test_an_org_and_its_keys(plane, admin):
     assert (await admin.orgs())[0].keys == []
 
 
+async def test_values_of_an_environment_that_apps_cannot_have_are_refused_by_name(plane, admin):
+    values = {"probes": {"startup": {"periodSeconds": "secret"}}, **{f"none{number}": 1 for number in range(9)}}
+    answer = await plane.call("PUT", "/environments/tt02", await plane.admin(), {**BODY, "appValues": values})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_values")
+    said = answer.json()["detail"]
+    assert 'probes.startup.periodSeconds: this value is not of type "integer"' in said
+    assert "secret" not in said
+
+
 async def test_a_cluster_whose_apps_would_not_believe_the_platform_is_refused(plane, admin):
     await plane.call(
         "PUT", "/environments/tt02", await plane.admin(), {**BODY, "appValues": {"platform": {"authorities": SIGNER}}}
@@ -132,6 +141,12 @@ async def test_a_cluster_whose_apps_would_not_believe_the_platform_is_refused(pl
         ({"environment": "tt03"}, 404, "no environment tt03"),
         ({}, 400, "cannot be reached"),
         ({"server": "http://127.0.0.1:1"}, 400, "must be https"),
+        (
+            {"app_values": {"preStopSeconds": "three"}},
+            400,
+            "take these values: preStopSeconds: this value is not of ty",
+        ),
+        ({"base_values": {"dns": {"x": 1}}}, 400, "charts/cluster does not take these values: dns: Additional"),
         ({"server": "https://user@127.0.0.1"}, 400, "must be https"),
         ({"token": None}, 400, "with a token, or with a client certificate"),
         ({"token": None, "certificate": "x"}, 400, "belong together"),

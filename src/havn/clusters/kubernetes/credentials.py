@@ -127,11 +127,11 @@ def read_kubeconfig(path: Path, context: str | None = None) -> tuple[Credentials
 
 def _named(document: dict[str, Any], kind: str, member: str, name: str, path: Path) -> dict[str, Any]:
     entries = document.get(kind)
-    if isinstance(entries, list):
-        for each in entries:
-            if isinstance(each, dict) and each.get("name") == name and isinstance(each.get(member), dict):
-                return dict(each[member])
-    known = [str(each.get("name")) for each in entries or [] if isinstance(each, dict)]
+    listed = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+    for each in listed:
+        if each.get("name") == name and isinstance(each.get(member), dict):
+            return dict(each[member])
+    known = [str(each.get("name")) for each in listed]
     raise ClusterError(f"{path} has no {member} {name}: it has {', '.join(known) or 'none'}.")
 
 

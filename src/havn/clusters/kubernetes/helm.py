@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ _LIMIT_SECONDS = 120
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
+# A value that the chart's schema refuses, by JSON pointer.
+_REFUSED = re.compile(r"- at '([^']*)': (.*)")
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -120,6 +123,11 @@ def _die_with_parent() -> None:
 
 
 def _said(output: bytes) -> str:
+    """What Helm has written, without its decoration, and ended as a sentence."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     told = [line.removeprefix("Error: ") for line in lines if not line.startswith(("WARNING", "level=", "I1", "W1"))]
-    return " ".join(told)[:2000] or "it does not say why."
+    if refused := [match for line in told if (match := _REFUSED.fullmatch(line))]:
+        named = "; ".join(f"{each[1].strip('/').replace('/', '.') or 'at the top'}: {each[2]}" for each in refused)
+        return f"the chart does not take these values, so mend them where they are set: {named}."[:2000]
+    said = " ".join(told)[:2000] or "it does not say why"
+    return said if said.endswith(".") else f"{said}."

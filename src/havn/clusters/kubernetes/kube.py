@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ _CONNECT_SECONDS = 5.0
 _TIMEOUT = httpx.Timeout(15.0, connect=_CONNECT_SECONDS)
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+# As Python tells of OpenSSL's errors.
+_SSL = re.compile(r"\[SSL: [A-Z_]+\] (?P<text>(?:certificate verify failed: (?P<reason>.*?)|.*?)) \(_ssl\.c:\d+\)")
 
 
 class Absent(ClusterError):
@@ -201,13 +205,25 @@ class Kube:
         except kr8s.NotFoundError as error:
             raise Absent(str(error)) from None
         except (kr8s.APITimeoutError, httpx.HTTPError, OSError) as error:
-            raise ClusterError(
-                f"The cluster's API server cannot be reached: {error or type(error).__name__}."
-            ) from None
+            raise ClusterError(_unreached(error)) from None
         except (KeyError, ValueError, TypeError) as error:
             if self._api is not None:
                 raise
             raise ClusterError(f"The kubeconfig {self.kubeconfig.name} cannot be used: {error}.") from None
+
+
+def _unreached(error: Exception) -> str:
+    """The sentence for a server with which no connection comes about."""
+    said = _SSL.fullmatch(str(error))
+    if said is None:
+        # The number of an error says nothing to a reader that its text does not.
+        return f"The cluster's API server cannot be reached: {_NUMBER.sub('', str(error)) or type(error).__name__}."
+    if said["reason"]:
+        return (
+            f"The cluster's API server is not trusted: {said['reason'].rstrip('.')}. Give the authority of its "
+            "certificate, and an address that this is made out to, with `havn cluster add`."
+        )
+    return f"What answers at the API server's address does not speak TLS: {said['text']}."
 
 
 def _ended(error: Exception) -> str:

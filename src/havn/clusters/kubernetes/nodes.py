@@ -10,11 +10,11 @@ from havn.clusters.kubernetes.kube import Kube
 from havn.clusters.kubernetes.objects import Condition, Listing, Metadata
 from havn.clusters.port import ClusterError
 
-# Conditions that a kubelet sets of its node, and whose taints keep new pods away.
+# Conditions that a kubelet sets of its node, and whose taints keep new pods away; and what helps.
 _PRESSURES = {
-    "DiskPressure": "the disk of {} is full",
-    "MemoryPressure": "{} has no memory left",
-    "PIDPressure": "{} has no room for more processes",
+    "DiskPressure": ("the disk of {} is full", "make room there"),
+    "MemoryPressure": ("{} has no memory left", "run less there"),
+    "PIDPressure": ("{} has no room for more processes", "run less there"),
 }
 
 
@@ -42,22 +42,37 @@ async def read(kube: Kube) -> list[Node]:
     return (await kube.read("/api/v1/nodes", Listing[Node])).items
 
 
-async def troubles(kube: Kube) -> list[str] | None:
-    """What keeps nodes from taking pods, a clause each; None when we may not look at them."""
+async def trouble(kube: Kube) -> str | None:
+    """As `told`; None when we may not look at the nodes."""
     try:
-        return of(await read(kube))
+        return told(await read(kube))
     except ClusterError:
         return None
 
 
+def told(nodes: Sequence[Node]) -> str:
+    """What keeps these nodes from taking pods and what helps, a clause; empty when nothing does."""
+    found = _found(nodes)
+    helps = {help_ for _, help_ in found}
+    if not found:
+        return ""
+    return f"{', '.join(said for said, _ in found)}: {helps.pop() if len(helps) == 1 else 'see to them'}, or add a node"
+
+
 def of(nodes: Sequence[Node]) -> list[str]:
     """What keeps these nodes from taking pods, a clause each."""
+    return [said for said, _ in _found(nodes)]
+
+
+def _found(nodes: Sequence[Node]) -> list[tuple[str, str]]:
     found = []
     for node in nodes:
         name, conditions = node.metadata.name, {each.type: each.status for each in node.status.conditions}
-        found += [said.format(name) for type_, said in _PRESSURES.items() if conditions.get(type_) == "True"]
+        found += [
+            (said.format(name), help_) for type_, (said, help_) in _PRESSURES.items() if conditions.get(type_) == "True"
+        ]
         if conditions.get("Ready", "True") != "True":
-            found.append(f"{name} is not ready")
+            found.append((f"{name} is not ready", "see to its kubelet"))
         elif node.spec.unschedulable:
-            found.append(f"{name} was told to take no more")
+            found.append((f"{name} was told to take no more", "let it again with `kubectl uncordon`"))
     return found

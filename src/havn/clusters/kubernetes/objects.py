@@ -58,6 +58,8 @@ class PodSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     containers: list[Container]
     volumes: list[Volume] = []
+    node_name: str = ""
+    """Empty until it has one."""
     termination_grace_period_seconds: int = 30
 
     @property

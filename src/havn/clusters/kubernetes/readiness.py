@@ -18,6 +18,8 @@ from havn.clusters.port import ClusterError, Progress, UnknownApp
 POLL_SECONDS = 0.25
 # Beyond its own time to end, for a pod whose node is slow to say that it is gone.
 LEAVING_SECONDS = 30.0
+# In place of the log of a container that its node has cleared away, with status 200.
+_NO_LOG = ("unable to retrieve container logs for ", "failed to try resolving symlinks in path ")
 
 
 class NotReady(Exception):
@@ -119,8 +121,8 @@ async def reasons(kube: Kube, pods: Collection[Pod]) -> dict[str, str]:
         with contextlib.suppress(ClusterError):
             events = await kube.list("v1", "events", Event, fields=f"involvedObject.name={name}")
             line = await _last_line(kube, name) if reading.crashed(pod) else None
-            troubles = await nodes.troubles(kube) if reading.unplaced(pod) else ()
-            found[name] = reading.why(pod, events, line, troubles)
+            trouble = await nodes.trouble(kube) if reading.unplaced(pod) else ""
+            found[name] = reading.why(pod, events, line, trouble)
     return found
 
 
@@ -130,7 +132,8 @@ async def _last_line(kube: Kube, pod: str) -> str | None:
         last = None
         with contextlib.suppress(ClusterError):
             async for line in kube.log(pod, tailLines="20", limitBytes="20000", **which):
-                last = line.strip()[:500] or last
+                if not line.startswith(_NO_LOG):
+                    last = line.strip()[:500] or last
         if last is not None:
             return last
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
@@ -13,6 +14,13 @@ BASE = "havn/base"
 """Annotation of a Deployment: the base image that its release is put on."""
 # The runtime's way to say that starting it again would not help.
 _UNUSABLE = 2
+# What the kubelet puts around what its container runtime says, with the image's name again.
+_PULLING = re.compile(
+    r'^Failed to pull image "([^"]+)": (?:rpc error: .*? desc = )?failed to pull and unpack image "\1": '
+)
+# What the scheduler says of ways to make room that it has not found either.
+_VAINLY = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*$", re.DOTALL)
+_NO_SPACE = "no space left on device"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -85,17 +93,24 @@ def unplaced(pod: Pod) -> bool:
     return _is(pod, "PodScheduled", "False")
 
 
-def why(pod: Pod, events: list[Event], last_line: str | None, nodes: Sequence[str] | None = ()) -> str:
+def why(pod: Pod, events: list[Event], last_line: str | None, nodes: str | None = "") -> str:
     """Why the pod is not ready, as a sentence.
 
     `nodes` is what is wrong with the cluster's, None when we may not look: the scheduler says of a full disk only that
     the node has a taint.
     """
+    said = _why(pod, events, last_line, nodes)
+    if _NO_SPACE in said and not crashed(pod):
+        return f"The disk of {pod.spec.node_name or 'its node'} is full: make room there. {said}"
+    return said
+
+
+def _why(pod: Pod, events: list[Event], last_line: str | None, nodes: str | None) -> str:
     if unplaced(pod):
         condition = next(each for each in pod.status.conditions if each.type == "PodScheduled")
-        said = _end(condition.message or condition.reason or "not said why")
+        said = _end(_VAINLY.sub("", condition.message or condition.reason or "not said why"))
         if nodes:
-            return f"No node has room for it, since {', '.join(nodes)}: {said}"
+            return f"No node has room for it, since {nodes}. The scheduler says: {said}"
         if nodes is None and "taint" in said:
             return f"No node has room for it: {said} `kubectl describe nodes` tells their taints to who may look."
         return f"No node has room for it: {said}"
@@ -115,7 +130,8 @@ def why(pod: Pod, events: list[Event], last_line: str | None, nodes: Sequence[st
     if waiting is not None and waiting.reason in _PULL:
         pulled = [event.message for event in events if event.reason == "Failed" and event.message]
         detail = next((message for message in pulled if "pull" in message.lower()), waiting.message or "")
-        return f"Its image cannot be fetched: {_end(detail)}"
+        said = _end(_PULLING.sub(r"\1: ", detail))
+        return f"Its image cannot be fetched: {said}"
     if waiting is not None and waiting.reason not in ("ContainerCreating", "PodInitializing"):
         return f"It cannot be started: {_end(waiting.message or waiting.reason or 'not said why')}"
     if container.state.running is not None:

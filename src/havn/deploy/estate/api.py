@@ -45,6 +45,7 @@ from havn.deploy.estate.validation import (
     check_environment,
     check_org,
     check_trust,
+    check_values,
     signing_key,
 )
 from havn.deploy.sealing import Sealed, Sealer, SealError
@@ -164,6 +165,7 @@ class EstateApi:
         )
         if row.authorities:
             believed(row.authorities)
+        check_values(self._clusters.tools.charts / "app", row.app_values)
         check_trust(row.app_values)
         await self._store.put_environment(row, self._author(request))
         return json_response(_details(await self._environment_row(name)))
@@ -193,6 +195,8 @@ class EstateApi:
         if not await self._store.orgs([asked.org]):
             raise unknown_org(asked.org)
         check_cluster(asked)
+        for chart, given in (("app", asked.app_values), ("cluster", asked.base_values)):
+            check_values(self._clusters.tools.charts / chart, given)
         check_trust(merged(environment.app_values, asked.app_values))
         credentials = Credentials(
             server=asked.server,

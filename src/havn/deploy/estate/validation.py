@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -22,6 +24,8 @@ _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:[0-9]{1,5})?")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _REGISTRY = re.compile(r"[a-zA-Z0-9.:/-]{1,200}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# What other values may make good is not looked for.
+_WRONG = ("type", "additionalProperties", "enum", "pattern", "minimum", "maximum")
 _ADDRESS = re.compile(r"[0-9a-zA-Z.:-]{1,253}")
 
 
@@ -83,6 +87,35 @@ def check_cluster(asked: ClusterRequest) -> None:
     """Its namespace, and its ingress's address; whether it can be reached is tried."""
     if not _NAMESPACE.fullmatch(asked.namespace) or (asked.ingress and not _ADDRESS.fullmatch(asked.ingress)):
         raise Problem(400, "The namespace or the ingress's address is not one.", code="invalid_cluster")
+
+
+def check_values(chart: Path, values: Mapping[str, Any]) -> None:
+    """Raises a 400 `Problem` that names the values which the chart in this folder refuses, by its JSON Schema.
+
+    They are some of its values only: what it requires beside them is given when it is used.
+    """
+    try:
+        schema = msgspec.json.decode((chart / "values.schema.json").read_bytes())
+    except FileNotFoundError:
+        return
+    found = [
+        f"{'.'.join(str(part) for part in error.instance_path) or 'at the top'}: {error.message}"
+        for error in jsonschema_rs.validator_for(schema, mask="this value").iter_errors(_without_authorities(values))
+        if error.kind.name in _WRONG
+    ]
+    if found:
+        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+        raise Problem(
+            400, f"charts/{chart.name} does not take these values: {'; '.join(found[:5])}{more}.", code="invalid_values"
+        )
+
+
+def _without_authorities(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is told in `platform` but goes into the bundle of what is believed: no value of the chart."""
+    platform = values.get("platform")
+    if not isinstance(platform, Mapping):
+        return dict(values)
+    return {**values, "platform": {name: each for name, each in platform.items() if name != "authorities"}}
 
 
 def _is_base(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -17,10 +18,10 @@ _METRICS = "sigs.k8s.io/metrics-server"
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
 
 
-def load_images(cluster: LocalKubernetes) -> None:
-    """Give the node the images of the add-ons; without the pause image no pod starts at all."""
+def load_images(cluster: LocalKubernetes, programs: Sequence[str] = _PROGRAMS) -> None:
+    """Give the node the images of the add-ons; without that of `pause` no pod starts at all."""
     with tempfile.TemporaryDirectory(dir=cluster.layout.folder) as scratch:
-        for name in _PROGRAMS:
+        for name in programs:
             archive = Path(scratch, f"{name}.tar")
             write_archive(archive, f"havn.local/{name}:1", cluster.toolchain.program(name))
             cluster.load_image(archive)
