@@ -12,21 +12,31 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+import pyrage
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from havn.appfolder.ids import AppId
 from havn.clusters.kubernetes import Front, Helm, Kube, KubernetesCluster
 from havn.clusters.kubernetes import Site as ClusterSite
 from havn.clusters.port import Workload
+from havn.deploy.authority.keeper import Keeper
+from havn.deploy.authority.store import AuthorityStore
+from havn.deploy.authority.tending import ClusterIssuer
 from havn.deploy.image import base
 from havn.deploy.image.delivery import Delivery
 from havn.deploy.image.transfer import Place, copy
 from havn.deploy.registry.layout import LayoutRegistry
 from havn.deploy.registry.remote import RemoteRegistry
+from havn.deploy.sealing import Sealer
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 from havn.local.kubernetes import LocalKubernetes, Toolchain, addons
@@ -356,3 +366,168 @@ async def owner(kubernetes, bootstrapped, image_registry, base_image, toolchain,
         await cluster.remove(status.app)
     await cluster.close()
     await client.close()
+
+
+class Identities:
+    """The key that an authority's private key is sealed with."""
+
+    def __init__(self) -> None:
+        self.kept = [str(pyrage.x25519.Identity.generate())]
+
+    def all(self) -> list[str]:
+        return self.kept
+
+
+class Time:
+    """The time of the control plane, behind that of the cluster: no certificate may be of tomorrow."""
+
+    def __init__(self) -> None:
+        self.behind = timedelta(days=21, minutes=40)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) - self.behind
+
+
+@dataclass
+class Certified:
+    """A cluster with an authority of its own, and the time that both go by."""
+
+    cluster: KubernetesCluster
+    keeper: Keeper
+    issuer: ClusterIssuer
+    time: Time
+
+
+@pytest.fixture
+async def certified(owner, make_database) -> AsyncIterator[Certified]:
+    store, time = await AuthorityStore.open(await make_database("deploy")), Time()
+    keeper = Keeper(store, Sealer(Identities()), time)
+    issuer = ClusterIssuer(keeper, "tt02", "ttd")
+    known = owner.cluster
+    cluster = KubernetesCluster(
+        known.site, known.kube, owner.helm, owner.delivery, known._front, issuer=issuer, clock=time
+    )
+    yield Certified(cluster, keeper, issuer, time)
+    await store.close()
+
+
+_OUTSIDE = "havn-beyond"
+# The world outside: a DNS server, an API that tells what it was sent and can be slow, the platform's public keys, and
+# whatever a test has put into the folder by the name of its path.
+_WORLD = """
+import asyncio, json, pathlib, ssl, sys
+import dns.message, dns.rrset
+folder = pathlib.Path(sys.argv[1])
+NAMES = {"api.example.test": "203.0.113.10", "other.example.test": "203.0.113.10",
+         "issuer.example.test": "203.0.113.10", "inside.example.test": "10.0.0.1",
+         "metadata.example.test": "169.254.169.254"}
+class Dns(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def datagram_received(self, data, peer):
+        asked = dns.message.from_wire(data)
+        answer, question = dns.message.make_response(asked), asked.question[0]
+        address = NAMES.get(question.name.to_text(omit_final_dot=True))
+        if address is None:
+            answer.set_rcode(3)
+        elif question.rdtype == 1:
+            answer.answer.append(dns.rrset.from_text(question.name, 0, "IN", "A", address))
+        self.transport.sendto(answer.to_wire(), peer)
+async def serve(reader, writer):
+    head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode()
+    path = head.split(" ")[1]
+    fields = dict(line.lower().split(": ", 1) for line in head.split("\\r\\n")[1:] if line)
+    if path.startswith("/authentication/"):
+        body = (folder / "keys.json").read_bytes()
+    elif (put := folder / (path.strip("/").replace("/", "-") + ".json")).exists():
+        body = put.read_bytes()
+    elif path == "/slow":
+        writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-length: 200000\\r\\nconnection: close\\r\\n\\r\\n" + b"x" * 100000)
+        await writer.drain()
+        with (folder / "begun").open("a") as begun:
+            begun.write("x")
+        while not (folder / "go-on").exists():
+            await asyncio.sleep(0.05)
+        body = None
+        writer.write(b"y" * 100000)
+    else:
+        body = json.dumps({"path": path, "authorization": fields.get("authorization", "")}).encode()
+    if body is not None:
+        writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\nconnection: close\\r\\ncontent-length: "
+                     + str(len(body)).encode() + b"\\r\\n\\r\\n" + body)
+    await writer.drain()
+    writer.close()
+async def main():
+    await asyncio.get_running_loop().create_datagram_endpoint(Dns, local_addr=("203.0.113.53", 53))
+    server = await asyncio.start_server(serve, None, 8080)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "server.pem")
+    await asyncio.start_server(serve, None, 443, ssl=tls)
+    print("ready", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _certify(folder: Path) -> None:
+    """A certificate for the servers outside, which vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "api.example.test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(f"{host}.example.test") for host in ("api", "issuer")]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    shown = certificate.public_bytes(serialization.Encoding.PEM)
+    (folder / "authority.pem").write_bytes(shown)
+    (folder / "server.pem").write_bytes(shown + private)
+
+
+@pytest.fixture
+def beyond(kubernetes, tmp_path) -> Iterator[Path]:
+    """The world outside, in a network namespace beside the cluster's; its folder.
+
+    Servers are at 203.0.113.10 (443 and 8080), the platform's public keys at 203.0.113.20:8080, DNS at 203.0.113.53.
+    """
+    inside = kubernetes.layout.namespace
+    _run("ip", "netns", "add", _OUTSIDE)
+    world = None
+    try:
+        _run("ip", "-n", inside, "link", "add", "beyond", "type", "veth", "peer", "name", "eth0", "netns", _OUTSIDE)
+        _run("ip", "-n", inside, "addr", "add", "203.0.113.1/24", "dev", "beyond")
+        _run("ip", "-n", inside, "link", "set", "beyond", "up")
+        for address in ("203.0.113.10", "203.0.113.20", "203.0.113.53"):
+            _run("ip", "-n", _OUTSIDE, "addr", "add", f"{address}/24", "dev", "eth0")
+        for link in ("lo", "eth0"):
+            _run("ip", "-n", _OUTSIDE, "link", "set", link, "up")
+        _run("ip", "-n", _OUTSIDE, "route", "add", "default", "via", "203.0.113.1")
+        _certify(tmp_path)
+        world = subprocess.Popen(
+            ["ip", "netns", "exec", _OUTSIDE, sys.executable, "-c", _WORLD, tmp_path],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert world.stdout is not None
+        assert world.stdout.readline() == "ready\n"
+        yield tmp_path
+    finally:
+        if world is not None:
+            world.kill()
+            world.communicate()
+        _run("ip", "netns", "del", _OUTSIDE)

@@ -8,15 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import pyrage
 import pytest
 
-from havn.clusters.kubernetes import KubernetesCluster, leaves
+from havn.clusters.kubernetes import leaves
 from havn.deploy.authority import certificates
-from havn.deploy.authority.keeper import TAKEN_UP, Keeper
-from havn.deploy.authority.store import AuthorityStore
-from havn.deploy.authority.tending import ClusterIssuer
-from havn.deploy.sealing import Sealer
+from havn.deploy.authority.keeper import TAKEN_UP
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
@@ -33,43 +29,6 @@ try:
 except OSError as error:
     print(error)
 """
-
-
-class Identities:
-    def __init__(self):
-        self.kept = [str(pyrage.x25519.Identity.generate())]
-
-    def all(self):
-        return self.kept
-
-
-class Time:
-    """The time of the control plane, behind that of the cluster: no certificate may be of tomorrow."""
-
-    def __init__(self):
-        self.behind = timedelta(days=21, minutes=40)
-
-    def __call__(self):
-        return datetime.now(UTC) - self.behind
-
-
-@pytest.fixture
-async def rig(owner, make_database):
-    """A cluster with an authority of its own, and the time that both go by."""
-    store, time = await AuthorityStore.open(await make_database("deploy")), Time()
-    keeper = Keeper(store, Sealer(Identities()), time)
-    issuer = ClusterIssuer(keeper, "tt02", "ttd")
-    cluster = KubernetesCluster(
-        owner.cluster.site,
-        owner.cluster.kube,
-        owner.helm,
-        owner.delivery,
-        owner.cluster._front,
-        issuer=issuer,
-        clock=time,
-    )
-    yield cluster, keeper, time
-    await store.close()
 
 
 async def shown(owner, pod: str) -> str:
@@ -114,8 +73,8 @@ async def asked_all_the_time(owner, path: str) -> AsyncIterator[list[int]]:
         await asyncio.gather(*asking)
 
 
-async def test_no_request_fails_while_certificate_and_authority_are_changed(owner, rig):
-    cluster, keeper, time = rig
+async def test_no_request_fails_while_certificate_and_authority_are_changed(owner, certified):
+    cluster, keeper, time = certified.cluster, certified.keeper, certified.time
     status = await cluster.apply(owner.workload("first", await owner.release("first")))
     pod = status.actual[0].name
     first = await stored(cluster, "first")
@@ -155,8 +114,8 @@ async def test_no_request_fails_while_certificate_and_authority_are_changed(owne
     assert [each.name for each in (await cluster.status("first")).actual] == [pod]
 
 
-async def test_a_pod_speaks_nothing_but_tls_and_a_strangers_certificate_is_refused(owner, rig):
-    cluster, _, _ = rig
+async def test_a_pod_speaks_nothing_but_tls_and_a_strangers_certificate_is_refused(owner, certified):
+    cluster = certified.cluster
     status = await cluster.apply(owner.workload("first", await owner.release("first")))
     pod = status.actual[0].name
     plain = await asyncio.to_thread(owner.kubernetes.kubectl, "exec", pod, "--", "python3", "-c", PLAIN)
