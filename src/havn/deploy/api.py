@@ -24,7 +24,7 @@ from havn.contracts.deploy import (
     ScaleRequest,
 )
 from havn.contracts.promotion import Approval
-from havn.deploy.endpoints import Endpoint, any_org, body, caller, in_body
+from havn.deploy.endpoints import Endpoint, any_org, body, caller, in_body, not_deployed
 from havn.deploy.environments import Environments
 from havn.deploy.overview import Overview
 from havn.deploy.promotion.api import answer
@@ -165,7 +165,9 @@ class Api:
         if revision is not None:
             wanted = await self._store.revision(target, revision)
             if wanted is None or wanted.status != "succeeded" or wanted.release is None or wanted.kind == "undeploy":
-                raise Problem(409, f"Revision {revision} is not one that ran.", code="no_such_revision")
+                raise Problem(
+                    409, f"Revision {revision} is not one that ran: `havn history` lists them.", code="no_such_revision"
+                )
         else:
             ran = (
                 each
@@ -216,7 +218,7 @@ class Api:
         """One app: what was asked for, and what the cluster says."""
         info = await self._overview.app(_target(request), drift=request.query_params.get("drift") == "true")
         if info is None:
-            raise _not_deployed(_target(request))
+            raise not_deployed(_target(request))
         return json_response(info)
 
     async def _history(self, request: Request) -> Response:
@@ -246,7 +248,7 @@ class Api:
             lines = cluster.logs(target.app, lines=count, follow=follow)
             first = await anext(lines, None)
         except UnknownApp:
-            raise _not_deployed(target) from None
+            raise not_deployed(target) from None
         except ClusterError as error:
             raise Problem(503, str(error), code="cluster_unavailable") from error
 
@@ -268,17 +270,13 @@ class Api:
     async def _deployed(self, target: Target) -> Any:
         desired = await self._store.desired(await self._known(target))
         if desired is None:
-            raise _not_deployed(target)
+            raise not_deployed(target)
         return desired
 
 
 def _target(request: Request) -> Target:
     path = request.path_params
     return Target(path["environment"], path["org"], path["app"])
-
-
-def _not_deployed(target: Target) -> Problem:
-    return Problem(404, f"{target.org}/{target.app} is not deployed in {target.environment}.", code="not_deployed")
 
 
 def _number(request: Request, name: str, default: int) -> int:

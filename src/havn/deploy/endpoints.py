@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from havn.deploy.access import ALL_ORGS, Access, Operator, Role
+from havn.deploy.store import Target
 from havn.kit.problem import Problem
 from havn.kit.web import read_json
 
@@ -124,3 +125,12 @@ async def _authorize(endpoint: Endpoint, operator: Operator | None, request: Req
             code="role_needed",
             role=endpoint.role,
         )
+
+
+def not_deployed(target: Target) -> Problem:
+    """What is answered about an app that does not run there."""
+    return Problem(
+        404,
+        f"{target.org}/{target.app} is not deployed in {target.environment}: `havn ps` lists what is.",
+        code="not_deployed",
+    )

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from havn.clusters.port import ClusterError, Clusters, Ended, Output, UnknownApp
 from havn.contracts.deploy import AuditEntry, Deployment, ExecEvent, ExecRequest
 from havn.contracts.difference import Difference
-from havn.deploy.endpoints import BASE, Endpoint, body, caller
+from havn.deploy.endpoints import BASE, Endpoint, body, caller, not_deployed
 from havn.deploy.environments import Environments
 from havn.deploy.plan import Plan
 from havn.deploy.registry.model import is_digest
@@ -62,7 +62,7 @@ class InspectionApi:
         await self._environments.find(target.environment)
         desired = await self._store.desired(target)
         if desired is None:
-            raise _not_deployed(target)
+            raise not_deployed(target)
         wanted = Wanted(
             target=target,
             kind="heal",
@@ -100,7 +100,7 @@ class InspectionApi:
             running = cluster.execute(target.app, command)
             first = await anext(running)
         except UnknownApp:
-            raise _not_deployed(target) from None
+            raise not_deployed(target) from None
         except ClusterError as error:
             raise Problem(409, str(error), code="not_run") from error
 
@@ -125,7 +125,3 @@ def _line(each: Output | Ended) -> bytes:
 def _target(request: Request) -> Target:
     path = request.path_params
     return Target(path["environment"], path["org"], path["app"])
-
-
-def _not_deployed(target: Target) -> Problem:
-    return Problem(404, f"{target.org}/{target.app} is not deployed in {target.environment}.", code="not_deployed")

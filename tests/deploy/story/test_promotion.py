@@ -24,7 +24,7 @@ def promote(app: str = "first", **more) -> PromoteRequest:
 
 async def test_a_release_is_promoted_as_it_runs_once_somebody_else_has_approved(story):
     kari, ola, per = (story.client(name) for name in ("kari", "ola", "per"))
-    with pytest.raises(Problem, match=r"ttd/first is not deployed in tt02"):
+    with pytest.raises(Problem, match=r"ttd/first is not deployed in tt02: `havn ps` lists what is"):
         await kari.promote(promote())
     release = await story.rig.release(1)
     await story.deploy(release)

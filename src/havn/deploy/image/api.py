@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from havn.contracts.deploy import BaseRequest, Deployment
-from havn.deploy.endpoints import BASE, Endpoint, body, caller
+from havn.deploy.endpoints import BASE, Endpoint, body, caller, not_deployed
 from havn.deploy.environments import Environments
 from havn.deploy.registry.model import is_digest
 from havn.deploy.store import Store, Target, Wanted
@@ -40,9 +40,7 @@ class BaseApi:
             raise Problem(400, "A base image is named by its sha256 digest.", code="invalid_digest")
         desired = await self._store.desired(target)
         if desired is None:
-            raise Problem(
-                404, f"{target.org}/{target.app} is not deployed in {target.environment}.", code="not_deployed"
-            )  # fmt: skip
+            raise not_deployed(target)
         if desired.base is None:
             raise Problem(
                 409,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from havn.contracts.deploy import Deployment
 from havn.contracts.promotion import Approval, PromoteRequest
 from havn.deploy.access import Operator
+from havn.deploy.endpoints import not_deployed
 from havn.deploy.environments import Environments
 from havn.deploy.plan import Plan
 from havn.deploy.promotion.store import Approvals
@@ -51,9 +52,7 @@ class Gate:
             await self._environments.find(each.environment)
         runs = await self._store.desired(source)
         if runs is None:
-            raise Problem(
-                404, f"{asked.org}/{asked.app} is not deployed in {asked.source}.", code="not_deployed"
-            )  # fmt: skip
+            raise not_deployed(source)
         there = await self._store.desired(target)
         replicas = asked.replicas
         if replicas is None:
