@@ -158,5 +158,8 @@ def test_an_empty_list_is_a_sentence_and_an_outage_says_what_to_do(capsys, monke
         if console:
             monkeypatch.setenv("HAVN_CONSOLE", console)
         with pytest.raises(SystemExit), plainly():
-            raise Problem(503, "The control plane cannot be reached just now.", code="upstream_unavailable")
+            raise Problem(503, "The control plane cannot be reached just now.", upstream="The control plane")
         assert capsys.readouterr().err.rstrip().endswith(wanted)
+    with pytest.raises(SystemExit), plainly():
+        raise Problem(503, "Storage cannot be reached just now.", upstream="Storage")
+    assert capsys.readouterr().err == "Error: Storage cannot be reached just now.\n"

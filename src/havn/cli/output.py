@@ -95,7 +95,8 @@ def fail(message: str) -> NoReturn:
 
 def _sentence(problem: Problem) -> str:
     said = problem.detail or problem.title
-    if problem.code != "upstream_unavailable":
+    # Not what the control plane says of a part that it cannot reach.
+    if problem.extensions.get("upstream") != "The control plane":
         return said
     here = "" if "HAVN_CONSOLE" in os.environ else ", or start it with `havn up`"
     return f"{said.removesuffix('.')}: try again in a moment{here}."
