@@ -172,9 +172,12 @@ async def test_a_deployment_of_somebody_else_is_left_alone(owner):
 
 async def test_a_cluster_that_cannot_be_reached_or_does_not_know_us_is_told(owner, tmp_path):
     config = msgspec.json.decode(owner.kubernetes.kubeconfig.read_bytes())
+    server = config["clusters"][0]["cluster"]["server"]
     for change, says in (
         ({"users": [{"name": "admin", "user": {"token": "expired"}}]}, "does not let us"),
         ({"clusters": [{"name": config["current-context"], "cluster": {"server": "https://127.0.0.1:1"}}]}, "reached"),
+        # Without the authority that has signed its certificate.
+        ({"clusters": [{"name": config["current-context"], "cluster": {"server": server}}]}, "is not trusted: self"),
     ):
         path = tmp_path / f"{says}.json"
         path.write_bytes(msgspec.json.encode({**config, **change}))
