@@ -41,7 +41,7 @@ async def lines(opening: Any, type_: type[T], *, of: str) -> AsyncGenerator[T, N
                 if line:
                     yield msgspec.json.decode(line, type=type_)
     except (TransportError, msgspec.MsgspecError) as error:
-        raise Problem(503, f"{of} cannot be reached just now.", code="upstream_unavailable") from error
+        raise Problem(503, f"{of} cannot be reached just now.", code="upstream_unavailable", upstream=of) from error
 
 
 def failure(response: Response, *, of: str) -> Problem:
