@@ -16,7 +16,7 @@ from havn.clusters.kubernetes.helm import Helm
 from havn.clusters.kubernetes.kube import Kube
 from havn.clusters.kubernetes.leaves import TRUST, Issuer
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
-from havn.clusters.kubernetes.outbound import PROXY
+from havn.clusters.kubernetes.outbound import POLICIES, PROXY, SECRETS
 from havn.clusters.port import ClusterError
 
 RELEASE = "havn"
@@ -136,10 +136,15 @@ async def install(
 
 
 async def uninstall(kube: Kube, helm: Helm) -> None:
-    """Take `charts/cluster` away, with what is shut and what is believed. Raises `ClusterError`."""
+    """Take `charts/cluster` away, with what is shut, what is believed, and what the API proxy knew.
+
+    Raises `ClusterError`.
+    """
     await shut.clear(kube)
     await helm.uninstall(RELEASE)
     await leaves.drop_leaf(kube, PROXY)
+    await kube.delete("v1", "secrets", SECRETS)
+    await kube.delete("v1", "configmaps", POLICIES)
     await kube.delete("v1", "secrets", TRUST)
 
 
