@@ -139,6 +139,13 @@ def test_an_error_is_one_plain_sentence_with_the_next_step(tmp_path, arguments, 
     assert "\x1b" not in done.stderr
 
 
+def test_a_signing_key_that_is_not_there_is_named(tmp_path):
+    assert havn("new", "ttd/first", cwd=tmp_path).returncode == 0
+    done = havn("build", "first", "--key", "nowhere.pem", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "nowhere.pem cannot be read: give the file with the org's private signing key" in done.stderr
+
+
 def test_doctor_looks_at_this_machine(tmp_path):
     done = havn("doctor", "--json", "--state", str(tmp_path / "s"), "--port", "1")
     checks = {check["name"]: check for check in json.loads(done.stdout)}

@@ -315,6 +315,11 @@ def test_what_is_in_the_way_is_said_in_a_sentence(installation):
     assert "is not a digest" in installation.havn("deploy", "ttd/none", "-r", "latest", code=1).stderr
     unknown = installation.havn("deploy", "ttd/none", "-r", f"sha256:{'0' * 64}", "--env", "mars", code=1)
     assert "There is no environment mars" in unknown.stderr
+    own = installation.havn("environment", "remove", "local", "--yes", code=1)
+    assert "local is this machine's own environment" in own.stderr
+    # Nobody is asked about what is not there.
+    assert "There is no environment mars" in installation.havn("environment", "remove", "mars", code=1).stderr
+    assert "was never deployed in local" in installation.havn("history", "ttd/none").stderr
     installation.end()
     assert "No platform runs from" in installation.havn("ps", code=1).stderr
     for done in (second, elsewhere):

@@ -110,9 +110,7 @@ def make_release(
         if registry is None or key is None:
             own.prepare()
         signing = (
-            SigningKey(key.read_text())
-            if key is not None
-            else LocalKeyring(SecretStore(own.secrets)).signing_key(folder.org)
+            SigningKey(_key(key)) if key is not None else LocalKeyring(SecretStore(own.secrets)).signing_key(folder.org)
         )
         built = asyncio.run(
             build_release(
@@ -149,3 +147,10 @@ async def _send(source: Registry, built: Built) -> None:
         await client.close()
     if sent:
         say(f"Sent {sent / 1000:.1f} kB to the registry.")
+
+
+def _key(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        raise Failure(f"{file} cannot be read: give the file with the org's private signing key.") from None

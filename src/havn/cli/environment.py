@@ -99,6 +99,8 @@ def remove(name: str, /, *, yes: YesOption = False, state: StateOption = None, j
     name
         Its name.
     """
+    if not yes:
+        asked(lambda client: client.environment(name), state)
     if not yes and not confirm(f"Forget the environment {name}, with its key?"):
         say("Nothing was changed.")
         return

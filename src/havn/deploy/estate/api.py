@@ -145,8 +145,7 @@ class EstateApi:
         """Add an environment, or change it."""
         name, asked = request.path_params["environment"], body(request, EnvironmentRequest)
         check_environment(name, asked)
-        if name in self._reserved:
-            raise Problem(409, f"{name} is this machine's own environment.", code="environment_is_fixed")
+        self._require_changeable(name)
         if asked.deploy_key is not None:
             check_deploy_key(asked.deploy_key)
         row = EnvironmentRow(
@@ -173,6 +172,7 @@ class EstateApi:
     async def _remove_environment(self, request: Request) -> Response:
         """Forget an environment that has no clusters."""
         name = request.path_params["environment"]
+        self._require_changeable(name)
         if not await self._store.remove_environment(name, self._author(request)):
             await self._environment_row(name)
         return Response(status_code=204)
@@ -323,6 +323,12 @@ class EstateApi:
                 code="unknown_cluster",
             )
         return row
+
+    def _require_changeable(self, name: str) -> None:
+        if name in self._reserved:
+            raise Problem(
+                409, f"{name} is this machine's own environment: it stays as it is.", code="environment_is_fixed"
+            )  # fmt: skip
 
     async def _environment_row(self, name: str) -> EnvironmentRow:
         row = await self._store.environment(name)
