@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,17 +15,7 @@ pytestmark = pytest.mark.cluster
 METADATA, INTERNET, PLATFORM = "169.254.169.254", "203.0.113.10", "203.0.113.20"
 OUTSIDE = "havn-outside"
 SERVER = "import http.server as h; h.ThreadingHTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
-PROBE = """
-import json, socket, sys
-reached = []
-for name, host, port in json.loads(sys.argv[1]):
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-        reached.append(name)
-    except OSError:
-        pass
-print(json.dumps(reached))
-"""
+PROBE = Path(__file__).with_name("probe.py").read_text()
 RESOLVE = """
 import socket, sys
 try:

@@ -36,17 +36,7 @@ RECEIPT = re.compile("kvittering|sendt|mottatt", re.IGNORECASE)
 APIS = ("authentication", "authorization", "management", "profile", "register", "storage")
 # Events that an instance has once in its life.
 ONCE = ("process_EndEvent", "Submited")
-PROBE = """
-import json, socket, sys
-reached = []
-for name, host, port in json.loads(sys.argv[1]):
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-        reached.append(name)
-    except OSError:
-        pass
-print(json.dumps(reached))
-"""
+PROBE = Path(__file__).parents[1].joinpath("probe.py").read_text()
 
 _grant_spec = importlib.util.spec_from_file_location("story_grant", ROOT / "tests" / "stories" / "test_grant.py")
 assert _grant_spec is not None
