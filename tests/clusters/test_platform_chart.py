@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.resources
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 import yaml
+from joserfc import jwk, jwt
 
 from havn.appfolder import AppFolder, AppId
 from havn.cli.new import write_app
@@ -43,6 +45,7 @@ from havn.platform.secrets import new_key
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "at22.example.test"
+ISSUER = "https://issuer.example.test"
 RELEASE = "at22"
 # The ports of parts whose pods listen on others than 8080.
 PORTS = {"egress": (3128, 3129)}
@@ -76,6 +79,8 @@ class Platform:
     program: Path
     values: dict[str, Any]
     keys: dict[str, dict[str, str]]
+    folder: Path
+    """The folders that are its volumes, by their names."""
 
     async def upgrade(self, changes: dict[str, Any] | None = None, release: str = RELEASE) -> None:
         """Install or change it, and wait until every Deployment is as asked for."""
@@ -213,13 +218,20 @@ def platform(
     """The release, installed as docs/how-to/install-the-platform.md tells."""
     server, port = database
     folder = tmp_path_factory.mktemp("platform")
-    for name in ("keys", "contents"):
+    for name in ("keys", "contents", "authorities"):
         make_volume(f"{RELEASE}-{name}", folder / name)
     out = folder / "secrets.json"
     write_secrets(
         environment=RELEASE, domain=DOMAIN, database=f"postgresql://{HOST_ADDRESS}:{port}/{RELEASE}",
         control_plane_database=f"postgresql://{HOST_ADDRESS}:{port}/control", test_sign_in=True, out=out,
     )  # fmt: skip
+    # An issuer beside the test sign-in, whose tokens are exchanged; it is somewhere on the internet.
+    made = msgspec.json.decode(out.read_bytes())
+    own = next(each["stringData"] for each in made["items"] if each["metadata"]["name"] == f"{RELEASE}-authentication")
+    providers = msgspec.json.decode(own["authentication-providers"])
+    providers["exchange"]["elsewhere"] = {"kind": "maskinporten", "issuer": ISSUER, "algorithms": ["ES256"]}
+    own["authentication-providers"] = msgspec.json.encode(providers).decode()
+    out.write_bytes(msgspec.json.encode(made))
     kubernetes.kubectl("apply", "-f", str(out))
     admin = {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{RELEASE}-database-admin"},
@@ -232,7 +244,13 @@ def platform(
         "environment": RELEASE,
         "image": platform_image,
         "defaults": {"autoscaling": {"enabled": False}, "replicas": 1, "resources": small},
-        "apis": {"storage": {"replicas": 2, "resources": small}},
+        "apis": {
+            "storage": {"replicas": 2, "resources": small},
+            # In the place of the authorities that the image knows.
+            "authentication": {
+                "claims": [{"name": "known", "claim": f"{RELEASE}-authorities", "mountPath": "/etc/ssl/certs"}]
+            },
+        },
         "signingKeys": {"existingClaim": f"{RELEASE}-keys"},
         "blobs": {"url": "file:///mnt/blobs", "existingClaim": f"{RELEASE}-contents"},
         "orgs": ORGS,
@@ -242,7 +260,11 @@ def platform(
             "enabled": True,
             "replicas": 1,
             "resources": small,
-            "policy": {"authentication": {"version": 1, "mode": "enforce", "allow": [{"host": "idporten.example.no"}]}},
+            "policy": {
+                "authentication": {"version": 1, "mode": "enforce", "allow": [{"host": urlsplit(ISSUER).hostname}]}
+            },
+            "nameservers": ["203.0.113.53"],
+            "allowedRanges": ["203.0.113.0/24"],
         },
         "controlPlane": {
             "enabled": True,
@@ -259,7 +281,7 @@ def platform(
     items = msgspec.json.decode(out.read_bytes())["items"]
     keys = {item["metadata"]["name"].removeprefix(f"{RELEASE}-"): item["stringData"] for item in items}
     program = toolchain.program("helm")
-    release = Platform(kubernetes, Helm(program, kubernetes.kubeconfig), program, values, keys)
+    release = Platform(kubernetes, Helm(program, kubernetes.kubeconfig), program, values, keys, folder)
     try:
         asyncio.run(release.upgrade())
     except BaseException:
@@ -319,7 +341,8 @@ async def test_no_request_fails_while_a_pod_goes_away_and_while_the_release_is_u
             await asyncio.to_thread(kubectl, "rollout", "status", f"deployment/{RELEASE}-storage", "--timeout=60s")
             before = len(answers)
             apis = {
-                "storage": {**platform.values["apis"]["storage"], "environmentVariables": {"HAVN_LOG_LEVEL": "INFO"}}
+                **platform.values["apis"],
+                "storage": {**platform.values["apis"]["storage"], "environmentVariables": {"HAVN_LOG_LEVEL": "INFO"}},
             }
             await platform.upgrade({"apis": apis})
     failed = {(answer.status_code, answer.text[:200]) for answer in answers if answer.status_code != 200}
@@ -344,6 +367,31 @@ async def test_a_migration_that_fails_changes_nothing_else_tells_why_and_the_nex
     assert "The schema authentication was not migrated" in kubectl("logs", f"job/{RELEASE}-migrations")
     assert kubectl(*generations) == before
     await platform.upgrade()
+
+
+async def test_the_platform_reaches_who_is_outside_through_its_api_proxy_over_tls(platform, beyond):
+    shutil.copy(beyond / "authority.pem", platform.folder / "authorities" / "ca-certificates.crt")
+    key = jwk.ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"})
+    told = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys-of-the-issuer"}
+    (beyond / ".well-known-oauth-authorization-server.json").write_bytes(msgspec.json.encode(told))
+    keys = {"keys": [{**key.as_dict(private=False), "kid": "1"}]}
+    (beyond / "keys-of-the-issuer.json").write_bytes(msgspec.json.encode(keys))
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER, "iat": now, "exp": now + 100, "jti": "1", "scope": "altinn:serviceowner",
+        "consumer": {"authority": "iso6523-actorid-upis", "ID": f"0192:{ORGS['ttd']['orgnr']}"},
+    }  # fmt: skip
+    token = jwt.encode({"alg": "ES256", "kid": "1"}, claims, key)
+    async with platform.client("platform") as http:
+        path, bearer = "/authentication/api/v1/exchange/elsewhere", {"authorization": f"Bearer {token}"}
+        answer = await http.request("GET", path, headers=bearer)
+    # Nobody but the issuer outside has the key that the token was signed with.
+    assert answer.status_code == 200, answer.text
+    assert answer.text.count(".") == 2
+    said = platform.kubernetes.kubectl("logs", f"deployment/{RELEASE}-egress", "--tail=20")
+    lines = [msgspec.json.decode(line) for line in said.splitlines() if '"event":"egress"' in line]
+    seen = {(each["app"], each["kind"], each["host"], each["result"]) for each in lines}
+    assert seen == {("authentication", "connect", urlsplit(ISSUER).hostname, "allow")}
 
 
 async def test_no_pod_answers_in_plain_http(platform):
@@ -419,6 +467,39 @@ async def test_a_certificate_that_is_missing_is_told_before_anything_is_changed(
     clean = msgspec.json.decode(known)
     clean["metadata"] = {"name": name}
     kubectl("apply", "-f", "-", text=msgspec.json.encode(clean).decode())
+
+
+async def test_no_request_fails_while_a_release_in_clear_makes_way_for_one_over_tls(platform):
+    """As docs/how-to/install-the-platform.md tells; the release over TLS is the one that is there already."""
+    shared = {
+        # No more than the requests need.
+        "apis": {
+            **{
+                name: {"existingSecret": f"{RELEASE}-{name}"}
+                for name in ("authentication", "authorization", "storage", "management")
+            },
+            **dict.fromkeys(("register", "profile")),
+        },
+        "tls": {"enabled": False},
+        **{part: {"enabled": False} for part in ("testSignIn", "controlPlane", "egress")},
+    }
+    routed, unrouted = ({"ingress": {"enabled": on}, "migrations": {"enabled": False}} for on in (True, False))
+    token, path = await platform.sign_in(), "/storage/api/v1/applications"
+    async with platform.client("platform") as http:
+        await platform.upgrade(shared | routed, "clear")
+        await platform.upgrade(unrouted)
+        async with load(http, path, token) as answers:
+            await answered_for(1, answers)
+            # The routes lead to both releases, then to the one over TLS alone; then the other is taken away.
+            await platform.upgrade(routed)
+            await answered_for(1, answers)
+            await platform.upgrade(shared | unrouted, "clear")
+            await answered_for(1, answers)
+            await platform.helm.uninstall("clear")
+            await answered_for(1, answers)
+    failed = {(answer.status_code, answer.text[:200]) for answer in answers if answer.status_code != 200}
+    assert failed == set()
+    assert len(answers) > 20
 
 
 async def replicas(platform: Platform, component: str, wanted: Callable[[int], bool]) -> float:
