@@ -175,11 +175,20 @@ def test_a_cluster_is_added_examined_and_removed(plane, kubernetes, tmp_path):
     assert "no environment tt03" in plane.havn("cluster", "add", "ttd", "--env", "tt03", *good, ok=False)
     assert json.loads(plane.havn("cluster", "list", "--json"))["clusters"] == []
 
+    # Apps with a certificate of their own believe no authority of ours, so the API proxy must have one of theirs.
+    values = tmp_path / "apps.yaml"
+    values.write_text("tls: {existingSecret: mine}\n")
+    said = plane.havn("cluster", "add", "ttd", "--env", "tt02", *good, "--values", str(values), ok=False)
+    assert "name the API proxy's too" in said
+
     said = plane.havn("cluster", "add", "ttd", "--env", "tt02", *good)
     assert f"ttd.apps.{DOMAIN}. A {kubernetes.address}" in said
     [cluster] = json.loads(plane.havn("cluster", "list", "--json"))["clusters"]
     assert (cluster["org"], cluster["status"], cluster["apps"]) == ("ttd", "ready", 0)
     assert "havn-unknown" in kubernetes.kubectl("get", "deployments")
+    protocol = ("get", "service", "havn-egress", "-o", "jsonpath={.spec.ports[0].appProtocol}")
+    assert kubernetes.kubectl(*protocol) == "https"
+    kubernetes.kubectl("rollout", "status", "deployment/havn-egress", "--timeout=60s")
 
     found = json.loads(_doctor(plane))
     results = {(each["check"], each["result"]) for each in found}
@@ -216,6 +225,7 @@ def test_a_cluster_is_added_examined_and_removed(plane, kubernetes, tmp_path):
 
     plane.havn("cluster", "remove", "ttd", "--env", "tt02", "--yes")
     assert "havn-unknown" not in kubernetes.kubectl("get", "deployments")
+    assert "havn-" not in kubernetes.kubectl("get", "secrets", "-o", "name")
     assert "has no cluster" in plane.havn("cluster", "doctor", "ttd", "--env", "tt02", ok=False)
     work = [path for path in (plane.folder / "work").rglob("*") if path.name in ("config", "authority.pem")]
     assert not work
