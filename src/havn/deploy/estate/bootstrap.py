@@ -34,11 +34,11 @@ class _Which(msgspec.Struct, frozen=True):
     environment: str
 
 
-def _certificate(apps: Mapping[str, Any]) -> dict[str, Any]:
+def _certificate(tls: Mapping[str, Any]) -> dict[str, Any]:
     """Where the API proxy's certificate comes from: from where those of the apps do, by their values for `tls`."""
-    if not apps:
+    if not tls:
         return {"existingSecret": leaf_name(PROXY)}
-    manager = apps.get("certManager", {})
+    manager = tls.get("certManager", {})
     return {"certManager": manager} if manager.get("issuer") else {}
 
 
