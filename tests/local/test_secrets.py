@@ -86,8 +86,10 @@ def test_a_secret_goes_into_the_app_and_nowhere_else(deployed):
     assert given(deployed) == {told("planted-one")}
 
     # Changed: rolled out at once.
-    said = secret(deployed, "rotate", "ttd/first", "mail-key", value="planted-two")
-    assert "In force in ttd/first" in said.stdout
+    said = secret(deployed, "rotate", "ttd/first", "mail-key", "--json", value="planted-two")
+    changed = json.loads(said.stdout)
+    assert (changed["secret"]["version"], changed["secret"]["inForce"]) == (2, {"first": 2})
+    assert [each["status"] for each in changed["deployments"]] == ["succeeded"]
     assert given(deployed) == {told("planted-two")}
 
     # A value with which the app does not start: what ran before runs on, with the value before.
@@ -139,4 +141,5 @@ def test_what_cannot_be_stored_is_told_in_a_sentence_without_the_value(installat
     secret(installation, "set", "ttd", "token", "--no-rollout", value="planted")
     assert secret(installation, "list", "ttd").stdout.splitlines()[1].split()[:3] == ["token", "ttd", "1"]
     secret(installation, "remove", "ttd", "token", "--yes")
-    assert len(secret(installation, "list", "ttd").stdout.splitlines()) == 1
+    emptied = secret(installation, "list", "ttd")
+    assert (emptied.stdout, emptied.stderr) == ("", "ttd has no secrets in local: `havn secret set` stores one.\n")

@@ -20,7 +20,7 @@ from havn.cli.platform import LOCAL, EnvOption, StateOption, app_id, control_pla
 if TYPE_CHECKING:
     from havn.clients.deploy import DeployClient
     from havn.contracts.deploy import Deployment
-    from havn.contracts.secrets import SecretChange
+    from havn.contracts.secrets import SecretChange, SecretInfo
 
 app = App(name="secret", help="Keep apps' secrets: set, list, rotate, remove, change the key.")
 
@@ -218,15 +218,16 @@ def _put(
 def _change(ask: Callable[[DeployClient], Awaitable[SecretChange]], told: str, state: Path | None, json_: bool) -> None:
     """Make a change, and follow the deployments that come of it to their end."""
 
-    async def run() -> tuple[SecretChange, list[Deployment]]:
+    async def run() -> tuple[SecretInfo | None, list[Deployment]]:
         async with control_plane(state) as client:
             change = await ask(client)
             say(told)
-            return change, [await _followed(client, each) for each in change.deployments]
+            ended = [await _followed(client, each) for each in change.deployments]
+            return await _as_it_is_now(client, change.secret), ended
 
-    change, ended = asyncio.run(run())
+    secret, ended = asyncio.run(run())
     if json_:
-        write_json({"secret": change.secret, "deployments": ended})
+        write_json({"secret": secret, "deployments": ended})
     for each in ended:
         if each.status != "succeeded":
             raise Failure(
@@ -236,6 +237,15 @@ def _change(ask: Callable[[DeployClient], Awaitable[SecretChange]], told: str, s
     if not json_:
         apps = ", ".join(f"{each.org}/{each.app}" for each in ended)
         write(f"In force in {apps}." if apps else "It is given to apps when they are next deployed.")
+
+
+async def _as_it_is_now(client: DeployClient, changed: SecretInfo | None) -> SecretInfo | None:
+    """With the versions that are in force after the deployments."""
+    if changed is None:
+        return None
+    found = await client.secrets(changed.environment, changed.org, changed.app)
+    same = (each for each in found if (each.name, each.app) == (changed.name, changed.app))
+    return next(same, changed)
 
 
 async def _followed(client: DeployClient, deployment: Deployment) -> Deployment:
