@@ -84,7 +84,7 @@ FAULTS = {
     "crashing hook": Fault("broken on purpose", "broken on purpose", hooks=CRASHES, within=60),
     "failing probe": Fault("", "does not answer as it should", hooks=HANGS),
     "no room": Fault("Insufficient cpu", "Insufficient cpu", values={"resources": {"requests": {"cpu": "900"}}}),
-    "quota": Fault("exceeded quota", "exceeded quota", quota=True),
+    "quota": Fault("exceeded quota", "exceeded quota: .*Have the quota raised, or ask for less", quota=True),
     "wrong value": Fault("", "preStopSeconds", values={"preStopSeconds": "three"}),
 }
 

@@ -398,7 +398,18 @@ def test_an_app_is_deployed_to_a_real_cluster_by_the_control_plane_of_havn_up(em
     outcomes = sorted((json.loads(each.result()) for each in both), key=lambda each: each["revision"])
     assert [(each["revision"], each["status"]) for each in outcomes] == [(1, "succeeded"), (2, "succeeded")]
     assert outcomes[1]["finished"] > outcomes[0]["finished"]
-    assert kubernetes.kubectl("get", "deployment", "second", "-o", "jsonpath={.status.readyReplicas}") == "1"
+    ready = ("get", "deployment", "second", "-o", "jsonpath={.status.readyReplicas}")
+    assert kubernetes.kubectl(*ready) == "1"
+
+    # Neither credentials of nobody nor values of a wrong type take the place of those that are there.
+    add = ("cluster", "add", "ttd", "--env", "tt02", "--kubeconfig", str(kubernetes.kubeconfig))
+    wrong = embedded.folder / "wrong.yaml"
+    nobody = [{"name": "admin", "user": {"token": "of nobody"}}]
+    wrong.write_text(json.dumps({**json.loads(kubernetes.kubeconfig.read_text()), "users": nobody}))
+    assert "does not let us in" in havn(*add[:-1], str(wrong), ok=False)
+    wrong.write_text("preStopSeconds: three\n")
+    assert "preStopSeconds: this value is not of type" in havn(*add, "--values", str(wrong), ok=False)
+    assert json.loads(havn(*deploy))["status"] == "succeeded"
     [seen] = json.loads(havn("ps", "--json"))
     assert (seen["environment"], seen["app"], seen["ready"], seen["problem"]) == ("tt02", "second", 1, None)
     assert "undeploy first" in havn("cluster", "remove", "ttd", "--env", "tt02", "--yes", ok=False)

@@ -134,7 +134,7 @@ async def test_a_nodes_full_disk_is_told_what_runs_answers_on_and_the_next_deplo
         await owner.cluster.apply(await owner.workload(1, ready_within=4))
     said = str(caught.value)
     assert "The disk of node1 is full: make room there. Its image cannot be fetched: " in said
-    assert said.endswith(": no space left on device.")
+    assert "no space left on device" in said
     assert await owner.cluster.apps() == []
     disk.empty()
     await disk.told("False")

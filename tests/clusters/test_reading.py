@@ -179,6 +179,29 @@ def test_a_pod_that_its_node_put_out_says_why():
     assert reading.why(evicted, [], None) == f"Its node has put it out: {message}"
 
 
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        (
+            'pods "x" is forbidden: exceeded quota: apps',
+            ": exceeded quota: apps. Have the quota raised, or ask for less.",
+        ),
+        ('pods "x" is forbidden: violates PodSecurity', ': pods "x" is forbidden: violates PodSecurity.'),
+    ],
+)
+def test_why_no_pod_can_be_made_at_all(message, says):
+    condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    body = {
+        "metadata": {"name": "first"},
+        "spec": {"template": {"spec": {"containers": []}}},
+        "status": {"conditions": [condition]},
+    }
+    told = reading.blocked(msgspec.convert(body, Deployment))
+    assert told is not None
+    assert told.startswith("The cluster refuses to make a pod: ")
+    assert told.endswith(says)
+
+
 def test_only_the_runtimes_own_word_is_hopeless():
     assert reading.hopeless(pod(CRASHED))
     assert not reading.hopeless(pod({"state": {"terminated": {"exitCode": 1}}}))

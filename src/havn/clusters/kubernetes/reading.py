@@ -154,7 +154,9 @@ def blocked(deployment: Deployment) -> str | None:
     """Why no pod can be made at all (a quota, a policy), or None."""
     for condition in deployment.status.conditions:
         if condition.type == "ReplicaFailure" and condition.status == "True":
-            return f"The cluster refuses to make a pod: {_end(condition.message or condition.reason or '')}"
+            said = _end(condition.message or condition.reason or "it does not say why")
+            helps = " Have the quota raised, or ask for less." if "exceeded quota" in said else ""
+            return f"The cluster refuses to make a pod: {said}{helps}"
     return None
 
 
