@@ -97,9 +97,10 @@ def test_a_broken_app_is_refused_with_file_and_line_and_no_release_is_made(tmp_p
     checked = havn("check", str(tmp_path / "app"))
     assert checked.returncode == 1
     assert "App/ui/form/layouts/about.json:" in checked.stdout
+    assert "1 error, 0 warnings." in checked.stderr
     built = havn("build", str(tmp_path / "app"), HAVN_STATE=str(tmp_path / "state"))
     assert built.returncode == 1
-    assert "no release was made" in built.stderr
+    assert "has 1 error: no release was made" in built.stderr
     assert "about.json:" in built.stderr
     assert not (tmp_path / "state" / "registry" / "ttd").exists()
 

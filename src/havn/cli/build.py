@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from havn.cli.check import run_check, show_findings
-from havn.cli.output import Failure, JsonOption, say, write, write_json
+from havn.cli.output import Failure, JsonOption, counted, say, write, write_json
 from havn.cli.platform import AsOption, StateOption, app_id, state_folder
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def make_release(
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         show_findings(errors, say)
-        raise Failure(f"{path} has {len(errors)} errors: no release was made.")
+        raise Failure(f"{path} has {counted(len(errors), 'error')}: no release was made.")
     id_ = app_id(as_) if as_ is not None else None
     try:
         folder = AppFolder.read(path, as_=id_)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from havn.cli.output import AnswerOption, Failure, say, write, write_json
+from havn.cli.output import AnswerOption, Failure, counted, say, write, write_json
 from havn.cli.platform import AsOption, app_id
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def check(path: Path = Path(), /, *, as_: AsOption = None, json_: AnswerOption =
         write_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
     else:
         show_findings(findings, write)
-        say(f"{errors} errors, {len(findings) - errors} warnings." if findings else "No problems found.")
+        warnings = counted(len(findings) - errors, "warning")
+        say(f"{counted(errors, 'error')}, {warnings}." if findings else "No problems found.")
     sys.exit(1 if errors else 0)
 
 

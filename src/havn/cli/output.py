@@ -77,6 +77,11 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, nothin
         write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing whose plural ends in s."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def confirm(question: str) -> bool:
     """Whether the user says yes; no when nobody can be asked."""
     if not sys.stdin.isatty():

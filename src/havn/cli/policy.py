@@ -20,7 +20,7 @@ from rich.table import Table
 
 from havn.cli import policy_sources as sources
 from havn.cli import policy_tables as tables
-from havn.cli.output import AnswerOption, JsonOption
+from havn.cli.output import AnswerOption, JsonOption, counted
 from havn.cli.platform import AsOption
 from havn.clients.credentials import Credentials
 from havn.engines import xacml
@@ -98,7 +98,7 @@ def lint_(
             rule = f" (rule {finding.rule_id})" if finding.rule_id else ""
             _say(f"{place}: {finding.severity}: {finding.message}{rule} [{finding.code}]")
         count = Counter(finding.severity for finding in found)
-        _say(f"{count['error']} errors, {count['warning']} warnings, {count['note']} notes.")
+        _say(f"{', '.join(counted(count[each], each) for each in ('error', 'warning', 'note'))}.")
     fatal = {"error", "warning"} if strict else {"error"}
     if any(finding.severity in fatal for finding in found):
         sys.exit(1)
