@@ -111,6 +111,11 @@ async def test_a_base_that_does_not_fit_is_refused(registry, base_options, relea
         await put_together(registry, below, made)
 
 
+async def test_a_base_that_is_not_there_is_told_with_how_to_make_one(registry):
+    with pytest.raises(ReleaseError, match=r"no base image sha256:0+ in havn/runtime: make one"):
+        await put_together(registry, f"sha256:{'0' * 64}", await release(registry))
+
+
 def test_the_runtime_image_holds_what_apps_need_and_no_more():
     files = contents.site_packages(RUNTIME)
     assert "havn/runtime/__init__.py" in files

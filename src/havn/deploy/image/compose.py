@@ -6,7 +6,7 @@ import msgspec
 
 from havn.deploy.image.model import CONFIG, ImageConfig, RootFilesystem
 from havn.deploy.image.transfer import Place, move
-from havn.deploy.registry import Descriptor, Manifest
+from havn.deploy.registry import Descriptor, Manifest, NotInRegistry
 from havn.deploy.registry.model import MANIFEST, encode
 from havn.deploy.release.model import APP_ROOT, DEPENDENCIES_ROOT, Release, ReleaseConfig, ReleaseError
 
@@ -17,7 +17,12 @@ async def compose(base: Place, base_digest: str, release: Release, source: Place
     `base_digest` names the base image in `base`, `release` lies in `source`. Only layers that `target` lacks are moved.
     Raises `ReleaseError` when base and release do not fit each other, and `RegistryError`.
     """
-    _, below = await base.registry.manifest(base.repository, base_digest)
+    try:
+        _, below = await base.registry.manifest(base.repository, base_digest)
+    except NotInRegistry:
+        raise ReleaseError(
+            f"There is no base image {base_digest} in {base.repository}: make one with `havn image build runtime --push`."
+        ) from None
     _, above = await source.registry.manifest(source.repository, release.digest)
     config = _decode(await base.registry.read(base.repository, below.config), ImageConfig, base_digest)
     _check_fit(config, release.config)
