@@ -21,7 +21,7 @@ async def compose(base: Place, base_digest: str, release: Release, source: Place
         _, below = await base.registry.manifest(base.repository, base_digest)
     except NotInRegistry:
         raise ReleaseError(
-            f"There is no base image {base_digest} in {base.repository}: make one with `havn image build runtime --push`."
+            f"There is no base image {base_digest} in {base.repository}: `havn image build runtime --push` makes one."
         ) from None
     _, above = await source.registry.manifest(source.repository, release.digest)
     config = _decode(await base.registry.read(base.repository, below.config), ImageConfig, base_digest)
