@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
 from havn.clients.deploy import DeployClient
 from havn.clients.outage import Outage
 from havn.contracts.deploy import Deployment, DeploymentEvent, DeploymentProgress
+from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -50,6 +54,26 @@ async def test_what_is_no_outage_is_told_at_once(client):
         async for _ in client(404, told(1, ENDED)).follow(BEGUN, pause=0):
             pass
     assert problem.value.status == 404
+
+
+async def test_a_control_plane_that_hangs_is_asked_again_and_told_in_the_end():
+    asked = []
+
+    async def plane(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        if len(asked) < 3:
+            await asyncio.Event().wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": msgspec.json.encode(told(2, ENDED))})
+
+    http = HttpClient("http://console.test", name="The control plane", transport=httpx2.ASGITransport(plane))
+    following = DeployClient(http, "token").follow(BEGUN, pause=0, within=0.05)
+    assert [event.message async for each in following for event in each.events] == ["Step 2."]
+    asked.clear()
+    with pytest.raises(Problem) as problem:
+        async for _ in DeployClient(http, "token").follow(BEGUN, patience=0, pause=0, within=0.05):
+            pass
+    assert problem.value.status == 504
 
 
 class Rounds:

@@ -38,6 +38,8 @@ from havn.kit.problem import Problem
 T = TypeVar("T")
 _BASE = "/api/v1"
 _NAME = "The control plane"
+_WAIT = 5
+"""Seconds that the control plane keeps a question about a deployment open while there is nothing new."""
 
 
 class DeployClient:
@@ -80,19 +82,27 @@ class DeployClient:
         return await self._send("GET", f"/deployments/{deployment}", DeploymentProgress, after=after, wait=wait)
 
     async def follow(
-        self, deployment: Deployment, *, away: Tell = untold, patience: float = 60.0, pause: float = 1.0
+        self,
+        deployment: Deployment,
+        *,
+        away: Tell = untold,
+        patience: float = 60.0,
+        pause: float = 1.0,
+        within: float = _WAIT + 5.0,
     ) -> AsyncGenerator[DeploymentProgress, None]:
         """The deployment's events as they come, until it has ended.
 
         A control plane that is away goes on with the work when it is back, so it is asked again after `pause` seconds,
-        and `away` is told if that lasts. Raises its `Problem` when it stays away for `patience` seconds.
+        and `away` is told if that lasts. One that does not answer `within` seconds is away too. Raises its `Problem`
+        when it stays away for `patience` seconds.
         """
         after, outage = 0, Outage(patience, away)
         while True:
             try:
-                progress = await self.progress(deployment.id, after=after, wait=5)
-            except Problem as problem:
-                outage.bear(problem)
+                async with asyncio.timeout(within):
+                    progress = await self.progress(deployment.id, after=after, wait=_WAIT)
+            except (Problem, TimeoutError) as error:
+                outage.bear(error if isinstance(error, Problem) else Problem(504, f"{_NAME} does not answer."))
                 await asyncio.sleep(pause)
                 continue
             outage.ended()
