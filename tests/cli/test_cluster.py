@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from havn.local.kubernetes import Toolchain
+
 BIN = Path(sys.executable).with_name("havn")
 
 
@@ -35,6 +37,19 @@ def test_what_cannot_be_made_is_refused_in_a_sentence(arguments, says):
     assert "Traceback" not in done.stderr
 
 
+def run_an_image_of_ours(registry: str, kubeconfig: str, folder: Path) -> str:
+    """Send the runtime's image to the cluster's registry, run a pod of it, and return what that writes."""
+    command = [BIN, "image", "build", "runtime", "--push", f"{registry}/havn/runtime", "--out", folder / "images"]
+    image = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    toolchain = Toolchain.ensure(Path(__file__).resolve().parents[2] / "toolchain")
+    kubectl = [toolchain.program("kube"), "kubectl", f"--kubeconfig={kubeconfig}"]
+    tell = ["--command", "--", "python3", "-c", "import havn; print(havn.__name__)"]
+    subprocess.run([*kubectl, "run", "told", f"--image={image}", "--restart=Never", *tell], check=True)
+    done = "--for=jsonpath={.status.phase}=Succeeded"
+    subprocess.run([*kubectl, "wait", "pod/told", done, "--timeout=60s"], check=True)
+    return subprocess.run([*kubectl, "logs", "told"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.mark.cluster
 def test_a_cluster_is_made_listed_and_removed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("local")
@@ -43,6 +58,8 @@ def test_a_cluster_is_made_listed_and_removed(tmp_path_factory):
     try:
         assert made.returncode == 0, made.stderr
         where = json.loads(made.stdout)
+        pulled = run_an_image_of_ours(where.pop("registry"), where["kubeconfig"], folder)
+        assert pulled == "havn"
         assert where in json.loads(havn("list", "--json").stdout)["local"]
         assert havn("create", "--local", name, "--folder", str(folder / "other")).returncode == 1
     finally:

@@ -51,7 +51,7 @@ def create(
     folder: Path | None = None,
     json_: JsonOption = False,
 ) -> None:
-    """Make a cluster with one node, DNS, metrics and Traefik. It runs until it is removed.
+    """Make a cluster with one node, DNS, metrics, Traefik and a registry for its images. It runs until it is removed.
 
     Parameters
     ----------
@@ -90,6 +90,7 @@ def create(
         addons.install_dns(cluster)
         addons.install_metrics(cluster)
         addons.install_traefik(cluster)
+        registry = addons.install_registry(cluster)
         for namespace, deployment in (("kube-system", "coredns"), ("traefik", "traefik")):
             addons.wait_for(cluster, namespace, deployment)
             say(f"{deployment} is ready.")
@@ -102,8 +103,16 @@ def create(
             raise Failure(str(error)) from error
         raise
     if json_:
-        write_json({"name": name, "kubeconfig": str(cluster.kubeconfig), "address": cluster.address})
+        write_json(
+            {
+                "name": name,
+                "kubeconfig": str(cluster.kubeconfig),
+                "address": cluster.address,
+                "registry": registry,
+            }
+        )
         return
+    say(f"Its registry is {registry}.")
     write(f"export KUBECONFIG={cluster.kubeconfig}")
 
 

@@ -1,8 +1,9 @@
-"""What a cluster that others run brings along, put into a local one: DNS, metrics, and Traefik as a pod."""
+"""What a cluster that others run brings along, put into a local one: DNS, metrics, Traefik as a pod, a registry."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
@@ -15,6 +16,7 @@ from havn.local.kubernetes.images import write_archive
 _PROGRAMS = ("pause", "coredns", "metrics-server", "traefik")
 _TRAEFIK = "github.com/traefik/traefik/v3"
 _METRICS = "sigs.k8s.io/metrics-server"
+_REGISTRY_PORT = 5000
 _CERT_MANAGER = "github.com/cert-manager/cert-manager"
 
 
@@ -63,6 +65,32 @@ def install_cert_manager(cluster: LocalKubernetes) -> None:
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
     program = str(cluster.toolchain.program("certmanager"))
     cluster.start("cert-manager", [program, f"--kubeconfig={cluster.kubeconfig}"])
+
+
+def install_registry(cluster: LocalKubernetes) -> str:
+    """An OCI registry without TLS at the node's address, which the node pulls from; returns its address.
+
+    It runs beside the cluster's own processes, keeps its images in the cluster's folder, and goes with it.
+    """
+    name = cluster.trust_registry(_REGISTRY_PORT, cluster.address)
+    folder = cluster.layout.folder / "registry"
+    folder.mkdir()
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
+        f"http: {{addr: {name}}}\n"
+    )
+    cluster.start("registry", [str(cluster.toolchain.program("registry")), "serve", str(config)])
+    cluster.wait_until("registry", lambda: _answers(cluster.address, _REGISTRY_PORT))
+    return f"http://{name}"
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_for(cluster: LocalKubernetes, namespace: str, deployment: str, seconds: int = 90) -> None:

@@ -177,20 +177,20 @@ class LocalKubernetes:
         self.start("containerd", ["containerd", f"--config={layout.folder}/containerd.toml"])
         self._kube("etcd", components.etcd(layout))
         self._kube("apiserver", components.apiserver(layout))
-        self._wait("apiserver", lambda: self.kubectl("get", "--raw=/readyz", check=False) == "ok")
+        self.wait_until("apiserver", lambda: self.kubectl("get", "--raw=/readyz", check=False) == "ok")
         self._kube("controller-manager", components.controller_manager(layout))
         self._kube("scheduler", components.scheduler(layout))
-        self._wait("containerd", layout.containerd_socket.exists)
+        self.wait_until("containerd", layout.containerd_socket.exists)
         self.start_kubelet()
         self._kube("proxy", [f"--config={layout.folder}/proxy.json"])
         policy = {"KUBECONFIG": str(layout.kubeconfig), "POD_CIDR": str(layout.addresses.pods)}
         self.start("netpol", [str(self.toolchain.program("kube")), "netpol"], policy)
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        self._wait("kubelet", lambda: self.kubectl("get", "node", "node1", "-o", ready, check=False) == "True")
+        self.wait_until("kubelet", lambda: self.kubectl("get", "node", "node1", "-o", ready, check=False) == "True")
 
-    def trust_registry(self, port: int) -> str:
-        """Let the node pull over plain HTTP from a registry on this machine; returns the registry's name for images."""
-        name = f"{HOST_ADDRESS}:{port}"
+    def trust_registry(self, port: int, address: str = str(HOST_ADDRESS)) -> str:
+        """Let the node pull without TLS from a registry, of this machine unless said; returns its name for images."""
+        name = f"{address}:{port}"
         folder = self.layout.folder / "registries" / name
         folder.mkdir(parents=True)
         (folder / "hosts.toml").write_text(
@@ -208,7 +208,8 @@ class LocalKubernetes:
             raise ClusterError(f"ctr {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
         return done.stdout
 
-    def _wait(self, component: str, ready: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_until(self, component: str, ready: Callable[[], bool], seconds: float = 60) -> None:
+        """Return once a process of the cluster is `ready`. Raises `ClusterError` with its last line."""
         deadline = time.monotonic() + seconds
         while not ready():
             child = self._children.get(component)
