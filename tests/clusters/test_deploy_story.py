@@ -82,7 +82,7 @@ FAULTS = {
     # Ours is there, and the nodes' name for it leads nowhere.
     "registry away": Fault("connection refused", r"Its image cannot be fetched: .*connection refused", closed=True),
     "crashing hook": Fault("broken on purpose", "broken on purpose", hooks=CRASHES, within=60),
-    "failing probe": Fault("", "does not answer as it should", hooks=HANGS),
+    "failing probe": Fault("does not answer as it should", "does not answer as it should", hooks=HANGS, within=15),
     "no room": Fault("Insufficient cpu", "Insufficient cpu", values={"resources": {"requests": {"cpu": "900"}}}),
     "quota": Fault("exceeded quota", "exceeded quota: .*Have the quota raised, or ask for less", quota=True),
     "wrong value": Fault("", "preStopSeconds", values={"preStopSeconds": "three"}),

@@ -18,6 +18,8 @@ from havn.clusters.port import ClusterError, Progress, UnknownApp
 POLL_SECONDS = 0.25
 # Beyond its own time to end, for a pod whose node is slow to say that it is gone.
 LEAVING_SECONDS = 30.0
+# Longer than an app takes to start: one that has run so long and is not ready has something that keeps it.
+_SLOW_SECONDS = 10.0
 # In place of the log of a container that its node has cleared away, with status 200.
 _NO_LOG = ("unable to retrieve container logs for ", "failed to try resolving symlinks in path ")
 
@@ -48,6 +50,7 @@ class Readiness:
         ready: set[str] = set()
         deadline = clock() + within
         troubles: set[str] = set()
+        running: dict[str, float] = {}
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
@@ -68,7 +71,11 @@ class Readiness:
                 deadline = clock() + within
                 progress(f"{', '.join(sorted(new))} {'is' if len(new) == 1 else 'are'} ready.")
             fresh = [pod for pod in pods if pod.metadata.name not in old]
-            await self._tell_troubles(deployment, fresh, troubles, progress)
+            for pod in fresh:
+                if reading.runs(pod):
+                    running.setdefault(pod.metadata.name, clock())
+            slow = {name for name, since in running.items() if clock() - since > _SLOW_SECONDS}
+            await self._tell_troubles(deployment, fresh, slow, troubles, progress)
             if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
                 raise NotReady(await self._reason(deployment, fresh, within))
 
@@ -84,14 +91,16 @@ class Readiness:
         return True
 
     async def _tell_troubles(
-        self, deployment: Deployment, pods: Collection[Pod], told: set[str], progress: Progress
+        self, deployment: Deployment, pods: Collection[Pod], slow: Collection[str], told: set[str], progress: Progress
     ) -> None:
-        """Say at once what keeps a pod from being ready, each kind of trouble of a pod once."""
+        """Say at once what keeps a pod from being ready, each kind of trouble of a pod once; of `slow` pods all."""
         if (blocked := reading.blocked(deployment)) and "blocked" not in told:
             told.add("blocked")
             progress(blocked)
         for pod in pods:
-            if not reading.troubled(pod) or reading.state(pod) == "stopping":
+            if reading.state(pod) in ("ready", "stopping"):
+                continue
+            if not reading.troubled(pod) and pod.metadata.name not in slow:
                 continue
             kind = f"{pod.metadata.name} {reading.restarts(pod)} {reading.state(pod)}"
             if kind in told:

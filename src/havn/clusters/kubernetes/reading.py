@@ -88,6 +88,11 @@ def hopeless(pod: Pod) -> bool:
     return any(end is not None and end.exit_code == _UNUSABLE for end in ends)
 
 
+def runs(pod: Pod) -> bool:
+    """Whether its container runs, ready or not."""
+    return any(container.state.running is not None for container in pod.status.container_statuses)
+
+
 def unplaced(pod: Pod) -> bool:
     """Whether the scheduler has found no node for it."""
     return _is(pod, "PodScheduled", "False")
