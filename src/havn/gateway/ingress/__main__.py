@@ -1,7 +1,8 @@
 """The ingress process: listens on the loopback addresses and takes its table from the parent over a socket.
 
 `HAVN_CONTROL_FD` is one end of a socket pair. The parent writes a `Command` a line in JSON, and reads an `Answer` for
-each. When the parent is gone, so is the other end of the socket, and the process ends.
+each; only with its first table does the process listen. When the parent is gone, so is the other end of the socket, and
+the process ends.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from havn.kit.signals import stop_event
 
 _log = structlog.get_logger("ingress")
 _MAX_LINE = 16 * 1024 * 1024
+_DECODER = msgspec.json.Decoder(Command)
 
 
 class IngressSettings(msgspec.Struct, frozen=True):
@@ -56,35 +58,50 @@ async def main(settings: IngressSettings) -> None:
         org_requests=settings.org_requests,
     )
     ingress = Ingress(scheme=settings.scheme, limits=limits, access_log=access_log)
-    await ingress.listen("127.0.0.1", settings.port)
-    # No IPv6 on this machine: browsers fall back on IPv4 by themselves.
-    with contextlib.suppress(OSError):
-        await ingress.listen("::1", settings.port)
-    stop = stop_event()
+    stopping = asyncio.create_task(stop_event().wait())
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=settings.control_fd), limit=_MAX_LINE)
-    control = asyncio.create_task(_control(ingress, reader, writer))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({control, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    # The table comes first: whoever found us listening without it would hear that there is nothing at an address.
+    first = asyncio.create_task(reader.readline())
+    await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if first.done() and (line := first.result()):
+        command = _taken(ingress, line, writer)
+        await ingress.listen("127.0.0.1", settings.port)
+        # No IPv6 on this machine: browsers fall back on IPv4 by themselves.
+        with contextlib.suppress(OSError):
+            await ingress.listen("::1", settings.port)
+        control = asyncio.create_task(_control(ingress, command, reader, writer))
+        await asyncio.wait({control, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await ingress.close()
+        await cancel(control)
+    await cancel(first)
     stopping.cancel()
-    await ingress.close()
-    await cancel(control)
     if access_log is not None:
         access_log.close()
 
 
-async def _control(ingress: Ingress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    decoder = msgspec.json.Decoder(Command)
+async def _control(
+    ingress: Ingress, command: Command | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     async with asyncio.TaskGroup() as tasks:
-        while line := await reader.readline():
-            try:
-                command = decoder.decode(line)
-                if command.table is not None:
-                    ingress.replace(command.table)
-            except (msgspec.DecodeError, ValueError) as error:
-                _answer(writer, Answer(id=0, version=ingress.version, error=str(error)))
-                continue
-            # Draining takes its time, and must not hold up the next table.
-            tasks.create_task(_finish(ingress, command, writer))
+        while True:
+            if command is not None:
+                # Draining takes its time, and must not hold up the next table.
+                tasks.create_task(_finish(ingress, command, writer))
+            if not (line := await reader.readline()):
+                return
+            command = _taken(ingress, line, writer)
+
+
+def _taken(ingress: Ingress, line: bytes, writer: asyncio.StreamWriter) -> Command | None:
+    """The command on this line, its table in use; one that cannot be read is answered, and None."""
+    try:
+        command = _DECODER.decode(line)
+        if command.table is not None:
+            ingress.replace(command.table)
+    except (msgspec.DecodeError, ValueError) as error:
+        _answer(writer, Answer(id=0, version=ingress.version, error=str(error)))
+        return None
+    return command
 
 
 async def _finish(ingress: Ingress, command: Command, writer: asyncio.StreamWriter) -> None:
