@@ -15,6 +15,7 @@ PARTS = {
     "egress": "egress.py",
     "management": "management.py",
     "deploy": "deploy.py",
+    "scaling": "scaling.py",
     "estate": "estate.py",
 }
 
