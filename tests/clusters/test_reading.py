@@ -228,3 +228,11 @@ def test_a_rollout_is_over_when_its_controller_has_seen_the_change_and_has_only_
 
 def test_an_evicted_pod_is_not_counted():
     assert reading.status(deployment(1), [pod(RUNNING, phase="Failed")], {}).actual == ()
+
+
+def test_what_has_been_told_to_end_comes_last_and_is_no_part_of_what_was_asked_for():
+    ending = pod(RUNNING, ready=True, since=LATER, name="first-0", deletionTimestamp=LATER)
+    staying = pod(RUNNING, ready=True, since=LATER, creationTimestamp=LATER)
+    status = reading.status(deployment(1), [ending, staying], {})
+    assert [(each.name, each.state) for each in status.actual] == [("first-1", "ready"), ("first-0", "stopping")]
+    assert msgspec.structs.replace(status, release="sha256:b").settled

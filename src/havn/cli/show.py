@@ -81,7 +81,7 @@ def status(
     write(f"{info.org}/{info.app} in {info.environment}: {_state(info)}")
     write(f"  Address   {info.address}")
     write(f"  Asked     release {_short(info.release)}, {info.replicas} replicas, revision {info.revision}")
-    write(f"  Runs      {info.ready} ready of {len(info.actual)}")
+    write(f"  Runs      {info.ready} ready of {_staying(info)}")
     for replica in info.actual:
         reason = f": {replica.reason}" if replica.reason else ""
         write(
@@ -188,10 +188,15 @@ def _state(info: AppInfo) -> str:
         return info.changing
     if info.problem is not None:
         return info.problem
-    if info.ready == info.replicas == len(info.actual):
+    if info.ready == info.replicas == _staying(info):
         return "as asked"
     reasons = [replica.reason for replica in info.actual if replica.reason]
     return reasons[0] if reasons else "not as asked"
+
+
+def _staying(info: AppInfo) -> int:
+    # Those of the release before may still be ending what they have begun.
+    return sum(replica.state != "stopping" for replica in info.actual)
 
 
 def _when(moment: datetime) -> str:

@@ -65,6 +65,7 @@ class AppStatus(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
     """How many were asked for."""
     actual: tuple[Replica, ...] = ()
+    """What there is of it; what has been told to end comes last."""
     base: str | None = None
     """Digest of the base image that the release is put on; None where the cluster has none."""
 

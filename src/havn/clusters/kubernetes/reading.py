@@ -40,11 +40,17 @@ def status(deployment: Deployment, pods: list[Pod], reasons: Mapping[str, str]) 
                 restarts=restarts(pod),
                 since=since(pod),
             )
-            for pod in sorted(pods, key=lambda pod: (pod.metadata.creation_timestamp or _EPOCH, pod.metadata.name))
+            for pod in sorted(pods, key=_order)
             # An evicted pod stays listed until somebody clears it up; another runs in its place.
             if pod.status.phase not in ("Succeeded", "Failed")
         ),
     )
+
+
+def _order(pod: Pod) -> tuple[bool, datetime, str]:
+    # What is about to end comes last.
+    ends = pod.metadata.deletion_timestamp is not None
+    return ends, pod.metadata.creation_timestamp or _EPOCH, pod.metadata.name
 
 
 def state(pod: Pod) -> ReplicaState:
