@@ -269,13 +269,13 @@ async def test_cert_manager_makes_and_renews_every_certificate_and_no_request_fa
             pass
     kubernetes.kubectl("delete", "secret", "stranger")
 
-    # The doctor reads how old they are.
+    # The doctor reads how old they are, beside those that others have left in the namespace.
     now = datetime.now(UTC)
     [good] = await certificates.inside(kube, now)
-    assert (good.result, "3 certificates" in good.message) == ("ok", True), good
-    late = await certificates.inside(kube, now + timedelta(days=80))
-    assert {(each.result, re.search(r"Secret (\S+)", each.message)[1]) for each in late} == {
-        ("warning", "first-tls"), ("warning", "havn-egress-tls"), ("warning", "havn-public"),
+    assert good.result == "ok", good
+    late = [each for each in await certificates.inside(kube, now + timedelta(days=80)) if each.result == "warning"]
+    assert {re.search(r"Secret (\S+)", each.message)[1] for each in late} >= {
+        "first-tls", "havn-egress-tls", "havn-public",
     }  # fmt: skip
 
 
