@@ -300,7 +300,7 @@ class Rollout:
 
     async def _see_off(self, target: Target) -> None:
         """Let the replicas before end what they have begun, for which they need their key, and then take it back."""
-        # The deployment has succeeded; the next one comes back to a key that stays published.
+        # The deployment has succeeded. A key that is kept is taken back by the next; one thrown away is in nobody's hands.
         with contextlib.suppress(ClusterError, Problem):
             await (await self._cluster(target)).drained(target.app)
             await self._dismiss(target)
