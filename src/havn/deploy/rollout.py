@@ -300,7 +300,8 @@ class Rollout:
 
     async def _see_off(self, target: Target) -> None:
         """Let the replicas before end what they have begun, for which they need their key, and then take it back."""
-        # The deployment has succeeded. A key that is kept is taken back by the next; one thrown away is in nobody's hands.
+        # The deployment has succeeded: a key that is still kept is taken back by the next one, and one that was thrown
+        # away is in nobody's hands.
         with contextlib.suppress(ClusterError, Problem):
             await (await self._cluster(target)).drained(target.app)
             await self._dismiss(target)
