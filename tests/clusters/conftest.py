@@ -300,9 +300,9 @@ class Owner:
     helm: Helm
 
     def at(self, values: dict[str, object]) -> KubernetesCluster:
-        """The cluster with other values for its apps; shares the connection of `cluster`."""
+        """The cluster with other values for its apps; shares the connections of `cluster`."""
         site = msgspec.structs.replace(self.cluster.site, values=values)
-        return KubernetesCluster(site, self.cluster.kube, self.helm, self.delivery)
+        return KubernetesCluster(site, self.cluster.kube, self.helm, self.delivery, self.cluster._front)
 
     async def release(self, app: str, version: int = 1, hooks: str | None = None) -> str:
         """A release of `app` with this version in its texts and these hooks."""
