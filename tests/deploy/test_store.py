@@ -90,6 +90,20 @@ async def test_a_restore_that_keeps_failing_does_not_stand_in_the_way_of_a_deplo
     assert [row["kind"] for row in open_jobs] == ["deployment"]
 
 
+async def test_a_deployment_that_cannot_be_seen_off_does_not_stand_in_the_way_of_the_next(opened):
+    store, connection = opened
+    ended, open_ = [await store.request(wanted(), NOW) for _ in range(2)]
+    jobs = await connection.fetch("select id from job order by id")
+    assert await store.more_to_do(APP, jobs[0]["id"])
+    await store.succeed(ended, {}, NOW)
+    await connection.execute("update job set attempts = 1, due = now() + interval '1 hour'")
+    third = await store.request(wanted(), NOW)
+    # What has not ended is never left out.
+    waiting = await connection.fetch("select (payload ->> 'deployment')::bigint as id from job where finished is null")
+    assert {row["id"] for row in waiting} == {open_.id, third.id}
+    assert not await store.more_to_do(Target("local", "ttd", "second"), jobs[0]["id"])
+
+
 async def test_events_are_numbered_in_the_order_told(opened):
     store, _ = opened
     made = await store.request(wanted(), NOW)

@@ -85,6 +85,10 @@ class Keyring(Protocol):
         """Those of the app that have a key."""
         ...
 
-    async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
-        """Throw the rollout's key away; returns its id, or None when there is none."""
+    async def key_id(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+        """The id of the rollout's key; None when it has none."""
+        ...
+
+    async def forget(self, environment: str, org: str, app: str, rollout: int) -> None:
+        """Throw the rollout's key away, once its public half is withdrawn: nothing else knows the id of that."""
         ...

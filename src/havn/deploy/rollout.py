@@ -77,32 +77,36 @@ class Rollout:
         deployment = await self._store.deployment(number)
         if deployment is None:
             return
-        if deployment.finished is not None:
-            # Killed after its end was written.
-            await self._see_off(_target(deployment))
-            return
-        async with Story(self._store, self._changes, number, self._clock) as tell:
+        # One that has ended was killed after that, or is to be seen off again.
+        succeeded = deployment.status == "succeeded"
+        if deployment.finished is None:
+            succeeded = await self._carry_out(deployment, job)
+        if succeeded:
+            await self._see_off(_target(deployment), job)
+
+    async def _carry_out(self, deployment: Deployment, job: Job) -> bool:
+        """Do what is asked for, or put everything back as it was; returns whether it is done."""
+        async with Story(self._store, self._changes, deployment.id, self._clock) as tell:
             if deployment.status != "restoring":
-                await self._store.set_status(number, "running")
+                await self._store.set_status(deployment.id, "running")
                 self._changes.tell()
                 if (reason := await self._try(deployment, job, tell)) is None:
-                    return
+                    return True
                 tell(reason)
-                await self._store.set_status(number, "restoring", reason)
+                await self._store.set_status(deployment.id, "restoring", reason)
                 self._changes.tell()
                 self._reached(deployment.id, "failed")
             try:
                 await self._put_back(deployment, tell)
-            except (ReleaseError, RegistryError, AppFolderError, ClusterError) as error:
+            except (ReleaseError, RegistryError, AppFolderError, ClusterError, Problem) as error:
+                if isinstance(error, Problem) and job.attempts < 2 * _TRIES:
+                    raise
                 # The next deployment must not have to wait for this one; the restore makes way for it.
                 tell(f"What was there before could not be put back: {error} It is tried again until it is.")
                 await self._store.request_restore(_target(deployment), publish=True)
-            except Problem as problem:
-                if job.attempts < 2 * _TRIES:
-                    raise
-                tell(f"What was there before could not be put back: {problem.detail or problem.title}")
         await self._store.fail(deployment, self._clock())
         self._changes.tell()
+        return False
 
     async def restore(self, job: Job) -> None:
         """Handle a job `restore`: a cluster that came up empty gets back what it should run.
@@ -118,6 +122,7 @@ class Rollout:
                 folder = await self._folder(wanted.target, desired.release)
                 await (await self._publisher(wanted.target)).publish(folder, desired.release)
             await self._apply(desired, silent)
+            await self._see_off(wanted.target, job)
         except (ClusterError, ReleaseError, RegistryError, AppFolderError) as error:
             raise Problem(500, str(error)) from error
 
@@ -159,7 +164,6 @@ class Rollout:
         assert current is not None
         await self._succeed(current, found, tell)
         self._reached(deployment.id, "succeeded")
-        await self._see_off(target)
 
     async def _put_there(self, deployment: Deployment, folder: AppFolder, before: Desired | None, tell: Story) -> None:
         """Publish the release and make the cluster run it."""
@@ -298,23 +302,40 @@ class Rollout:
         await self._store.succeed(deployment, labels, self._clock())
         self._changes.tell()
 
-    async def _see_off(self, target: Target) -> None:
-        """Let the replicas before end what they have begun, for which they need their key, and then take it back."""
-        # The deployment has succeeded: a key that is still kept is taken back by the next one, and one that was thrown
-        # away is in nobody's hands.
-        with contextlib.suppress(ClusterError, Problem):
-            await (await self._cluster(target)).drained(target.app)
-            await self._dismiss(target)
+    async def _see_off(self, target: Target, job: Job) -> None:
+        """Let the replicas before end what they have begun, for which they need their key, and then take it back.
+
+        Raises a `Problem` when that cannot be done now, so that the job is tried again.
+        """
+        try:
+            if await self._outlived(target):
+                await (await self._cluster(target)).drained(target.app)
+                await self._dismiss(target)
+        except (ClusterError, Problem) as error:
+            # What is next for the app must not wait for this, and does it in its turn.
+            if await self._store.more_to_do(target, job.id):
+                return
+            raise error if isinstance(error, Problem) else Problem(503, str(error)) from error
 
     async def _dismiss(self, target: Target, *, all_: bool = False) -> None:
         """Take back the keys of the app's rollouts, but for the one that should run."""
+        for rollout in await self._outlived(target, all_=all_):
+            place = (target.environment, target.org, target.app, rollout)
+            if key_id := await self._keyring.key_id(*place):
+                # First the public half: once the private one is forgotten, nobody knows which is to be withdrawn.
+                await (await self._publisher(target)).dismiss(target.org, target.app, key_id)
+                self._reached(rollout, "dismissed")
+                await self._keyring.forget(*place)
+
+    async def _outlived(self, target: Target, *, all_: bool = False) -> list[int]:
+        """The app's rollouts that still have a key, but for the one that should run."""
         desired = await self._store.desired(target)
         kept = desired.rollout if desired is not None and not all_ else None
-        for rollout in await self._keyring.rollouts(target.environment, target.org, target.app):
-            if rollout == kept:
-                continue
-            if key_id := await self._keyring.forget(target.environment, target.org, target.app, rollout):
-                await (await self._publisher(target)).dismiss(target.org, target.app, key_id)
+        return [
+            rollout
+            for rollout in await self._keyring.rollouts(target.environment, target.org, target.app)
+            if rollout != kept
+        ]
 
     async def _cluster(self, target: Target) -> Cluster:
         return await self._clusters.find(target.org, target.environment)

@@ -137,6 +137,14 @@ class Store:
             await self._db.fetchval("select count(*) from job where finished is null and attempts = 0 and due <= now()")
         )
 
+    async def more_to_do(self, target: Target, job: int) -> bool:
+        """Whether work for an app waits that is not `job`."""
+        return bool(
+            await self._db.fetchval(
+                "select exists (select from job where finished is null and key = $1 and id <> $2)", str(target), job
+            )
+        )
+
     async def deployment(self, number: int) -> Deployment | None:
         """One deployment."""
         row = await self._db.fetchrow(f"select {_DEPLOYMENT} from deployment where id = $1", number)  # noqa: S608
@@ -356,9 +364,12 @@ async def record(connection: Connection, wanted: Wanted, now: datetime) -> Deplo
             after={"revision": deployment.revision, **wanted.facts()},
         ),
     )
-    # A restore that fails again and again must not stand in the way of the change that would mend it.
+    # A restore that fails again and again must not stand in the way of the change that would mend it, and neither must
+    # a change that has ended and whose predecessor cannot be seen off: the next does that too.
     await connection.execute(
-        "update job set finished = $2 where kind = 'restore' and key = $1 and finished is null and attempts > 0",
+        "update job set finished = $2 where key = $1 and finished is null and attempts > 0 and (kind = 'restore'"
+        " or kind = 'deployment' and exists (select from deployment d"
+        " where d.id = (job.payload ->> 'deployment')::bigint and d.finished is not null))",
         str(target), now,
     )  # fmt: skip
     await enqueue(connection, "deployment", str(target), {"deployment": deployment.id})

@@ -177,10 +177,12 @@ class DevSessions:
     async def _leave(self, id_: AppId) -> None:
         """Give the address, and what the platform knows of the app, back to what is deployed."""
         await self._gateway.route(f"{OVERRIDING}{id_}", ())
-        key_id = await self._keyring.forget(environment.NAME, id_.org, id_.app, _ROLLOUT)
-        if key_id is not None:
-            with contextlib.suppress(Problem):
+        place = (environment.NAME, id_.org, id_.app, _ROLLOUT)
+        # A key that cannot be withdrawn just now is that of the next session.
+        with contextlib.suppress(Problem):
+            if (key_id := await self._keyring.key_id(*place)) is not None:
                 await self._publisher.dismiss(id_.org, id_.app, key_id)
+                await self._keyring.forget(*place)
         target = Target(environment.NAME, id_.org, id_.app)
         if await self._store().desired(target) is not None:
             await self._store().request_restore(target, publish=True)

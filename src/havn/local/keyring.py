@@ -38,14 +38,14 @@ class LocalKeyring:
         # 0 is that of `havn dev`, which no deployment may take away.
         return sorted(each for each in found if each)
 
-    async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+    async def key_id(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+        """See `Keyring.key_id`."""
+        found = self._store.find(_name(environment, org, app, rollout))
+        return None if found is None else str(msgspec.json.decode(found, type=dict[str, Any])["kid"])
+
+    async def forget(self, environment: str, org: str, app: str, rollout: int) -> None:
         """See `Keyring.forget`."""
-        name = _name(environment, org, app, rollout)
-        found = self._store.find(name)
-        if found is None:
-            return None
-        self._store.remove(name)
-        return str(msgspec.json.decode(found, type=dict[str, Any])["kid"])
+        self._store.remove(_name(environment, org, app, rollout))
 
 
 def _name(environment: str, org: str, app: str, rollout: int) -> str:

@@ -139,7 +139,7 @@ class Rig:
             source,
             AppId("ttd", app),
             registry=LayoutRegistry(self.folder / "registry"),
-            key=LocalKeyring(SecretStore(self.platform.state / "secrets")).signing_key("ttd"),
+            key=self.keyring().signing_key("ttd"),
             cache=self.folder / "cache",
         )
         return built.release.digest
@@ -172,6 +172,16 @@ class Rig:
         )
         assert found.status_code == 200, found.text
         return str(found.json()["process"]["currentTask"]["elementId"])
+
+    def keyring(self) -> LocalKeyring:
+        """The keys that the control planes keep."""
+        return LocalKeyring(SecretStore(self.platform.state / "secrets"))
+
+    def published(self) -> set[str]:
+        """The ids of the keys that the platform believes ttd's apps."""
+        found = self.platform.call("platform", "GET", "/authentication/api/v1/access-token/ttd/jwks")
+        assert found.status_code == 200, found.text
+        return {str(key["kid"]) for key in found.json()["keys"]}
 
     def moves(self, instance: str) -> list[str]:
         """What an instance's events say of its moves from task to task by deployments."""

@@ -78,14 +78,16 @@ class Plane(msgspec.Struct):
     clusters: LocalClusters
 
 
-def environments(config: Config, keys: environment.Keys) -> tuple[dict[str, Environment], list[HttpClient]]:
+def environments(
+    config: Config, keys: environment.Keys, line: Any = None
+) -> tuple[dict[str, Environment], list[HttpClient]]:
     domain = f"havn.localhost:{config.platform_port}"
     signer = PlatformTokenSigner(
         issuer="platform", app="deploy", audience=f"http://platform.{domain}", key=keys.components["deploy"],
         clock=system_clock,
     )  # fmt: skip
     url = f"http://127.0.0.1:{config.platform_port}"
-    http = HttpClient(url, name="The platform", host=f"platform.{domain}", timeout=15, verify=False)
+    http = HttpClient(url, name="The platform", host=f"platform.{domain}", timeout=15, verify=False, transport=line)
     told = {
         "HAVN_DOMAIN": f"havn.localhost:{config.port}",
         "HAVN_SCHEME": "http",
@@ -108,10 +110,11 @@ async def plane(
     reached: Callable[[int, str], None] = unheard,
     around: Callable[[Clusters], Clusters] = lambda clusters: clusters,
     port: int | None = None,
+    line: Any = None,
 ) -> AsyncIterator[Plane]:
     """A control plane with its clusters and their gateway; it sees the clusters as `around` gives them.
 
-    It serves on a `port` when one is given.
+    It serves on a `port` when one is given, and reaches the platform over `line`, an HTTP transport.
     """
     folder = Path(config.folder)
     for name in ("run", "logs"):
@@ -128,7 +131,7 @@ async def plane(
             logs=folder / "logs",
         )
     )  # fmt: skip
-    known, clients = environments(config, environment.Keys.open(secrets))
+    known, clients = environments(config, environment.Keys.open(secrets), line)
     app, store = await build(
         config.database,
         environments=FixedEnvironments(*known.values()),

@@ -8,8 +8,6 @@ import msgspec
 
 from havn.clusters.port import AppStatus
 from havn.deploy.store import Store, Target, Wanted
-from havn.local.keyring import LocalKeyring
-from havn.local.secrets import SecretStore
 
 APP = Target("tt02", "ttd", "killed")
 STEPS = ("verified", "admitted", "published", "applied", "arrived", "moving", "moved", "succeeded")
@@ -37,17 +35,28 @@ async def test_a_deployment_goes_on_wherever_the_control_plane_was_killed(rig):
     broken = await ask(await rig.release(99, app="killed", hooks=BROKEN, words=WORDS[(len(STEPS) - 1) % 2]), {})
 
     # Each run ends the deployment that the one before was killed in, and is killed in the next.
-    for deployment, step in [*zip(deployments, STEPS, strict=True), (broken, "failed")]:
+    for deployment, step in zip(deployments, STEPS, strict=True):
         assert (await store.deployment(deployment)).finished is None
         assert rig.run(kill_after=(deployment, step)).returncode == -9, step
         found = await store.deployment(deployment)
-        assert found.status == {"failed": "restoring", "succeeded": "succeeded"}.get(step, "running"), step
-    # The one that was killed as soon as it had succeeded has taken back the key of the one before when it went on.
-    keyring = LocalKeyring(SecretStore(rig.platform.state / "secrets"))
-    assert await keyring.rollouts(APP.environment, APP.org, APP.app) == [deployments[-1], broken]
+        assert found.status == ("succeeded" if step == "succeeded" else "running"), step
+    # The one that was killed as soon as it had succeeded takes back the key of the one before when it goes on. Killed
+    # between the two halves of that, it has withdrawn what is public, and can still tell what it was.
+    keyring, place = rig.keyring(), (APP.environment, APP.org, APP.app)
+    before, last = [await keyring.key_id(*place, each) for each in deployments[-2:]]
+    assert {before, last} <= rig.published()
+    assert rig.run(kill_after=(deployments[-2], "dismissed")).returncode == -9
+    assert await keyring.rollouts(*place) == deployments[-2:]
+    assert before not in rig.published()
+    assert rig.run(kill_after=(broken, "failed")).returncode == -9
+    assert (await store.deployment(broken)).status == "restoring"
+    assert await keyring.rollouts(*place) == [deployments[-1], broken]
+    attempted = await keyring.key_id(*place, broken)
+    assert attempted in rig.published()
     done = rig.run()
     assert done.returncode == 0, done.stderr
-    assert await keyring.rollouts(APP.environment, APP.org, APP.app) == [deployments[-1]]
+    assert await keyring.rollouts(*place) == [deployments[-1]]
+    assert {before, last, attempted} & rig.published() == {last}
 
     for deployment in deployments:
         assert (await store.deployment(deployment)).status == "succeeded"

@@ -44,6 +44,11 @@ class StoredKeyring:
         """See `Keyring.rollouts`."""
         return await self._store.app_keys(environment, org, app)
 
-    async def forget(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+    async def key_id(self, environment: str, org: str, app: str, rollout: int) -> str | None:
+        """See `Keyring.key_id`; it is not sealed, so that a key can be withdrawn that can be opened no more."""
+        found = await self._store.app_key(environment, org, app, rollout)
+        return None if found is None else found[0]
+
+    async def forget(self, environment: str, org: str, app: str, rollout: int) -> None:
         """See `Keyring.forget`."""
-        return await self._store.remove_app_key(environment, org, app, rollout)
+        await self._store.remove_app_key(environment, org, app, rollout)

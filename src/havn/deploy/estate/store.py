@@ -261,8 +261,9 @@ class EstateStore:
                 "delete from desired where org = $1 and environment = $2 returning app, release", org, environment
             )
             await connection.execute(
-                "update job set finished = $3 where finished is null and kind in ('bootstrap', 'restore')"
-                " and key like $1 || '/' || $2 || '/%'",
+                "update job set finished = $3 where finished is null and key like $1 || '/' || $2 || '/%'"
+                " and (kind in ('bootstrap', 'restore') or kind = 'deployment' and exists (select from deployment d"
+                " where d.id = (job.payload ->> 'deployment')::bigint and d.finished is not null))",
                 environment, org, author.now,
             )  # fmt: skip
             facts = {"server": row["server"], "apps": {each["app"]: each["release"] for each in apps}}
@@ -302,13 +303,12 @@ class EstateStore:
         )  # fmt: skip
         return [row["rollout"] for row in rows]
 
-    async def remove_app_key(self, environment: str, org: str, app: str, rollout: int) -> str | None:
-        """Forget a rollout's key; returns its id."""
-        found: str | None = await self._db.fetchval(
-            "delete from app_key where environment = $1 and org = $2 and app = $3 and rollout = $4 returning key_id",
+    async def remove_app_key(self, environment: str, org: str, app: str, rollout: int) -> None:
+        """Forget a rollout's key."""
+        await self._db.execute(
+            "delete from app_key where environment = $1 and org = $2 and app = $3 and rollout = $4",
             environment, org, app, rollout,
         )  # fmt: skip
-        return found
 
     # Changing the identity that seals.
 
