@@ -94,3 +94,10 @@ async def test_a_crash_tells_the_caller_a_trace_id_and_nothing_else(client):
 async def test_an_unknown_path_is_a_problem_too(client):
     response = await client.get("/nowhere")
     assert (response.status_code, response.headers["content-type"]) == (404, MEDIA_TYPE)
+    assert response.json()["detail"] == "There is nothing at this address."
+
+
+async def test_an_unknown_method_is_told_the_known_ones(client):
+    response = await client.delete("/echo")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.json()["detail"] == "This address takes POST, not DELETE."

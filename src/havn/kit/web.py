@@ -96,7 +96,13 @@ def _too_large(limit: int) -> Problem:
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     if error.status_code in (204, 304):
         return Response(status_code=error.status_code, headers=error.headers)
-    return Problem(error.status_code, headers=error.headers).response()
+    detail, code = None, None
+    if error.status_code == 404:
+        detail, code = "There is nothing at this address.", "unknown_address"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "other methods")
+        detail, code = f"This address takes {allowed}, not {request.method}.", "unknown_method"
+    return Problem(error.status_code, detail, code=code, headers=error.headers).response()
 
 
 async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
