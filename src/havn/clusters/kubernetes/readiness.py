@@ -76,6 +76,7 @@ class Readiness:
                     running.setdefault(pod.metadata.name, clock())
             slow = {name for name, since in running.items() if clock() - since > _SLOW_SECONDS}
             await self._tell_troubles(deployment, fresh, slow, troubles, progress)
+            # Nothing else is given up early: a quota, room, a registry may be there again before the time is up.
             if clock() > deadline or any(reading.hopeless(pod) for pod in fresh):
                 raise NotReady(await self._reason(deployment, fresh, within))
 
