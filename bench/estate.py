@@ -20,24 +20,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
+from owner import DOMAIN, ROOT, Apps, runtime_base
 
-from havn.appfolder.ids import AppId
-from havn.cli.new import write_app
 from havn.clusters.kubernetes import Helm, Kube, KubernetesCluster, Site
 from havn.clusters.port import Workload
 from havn.deploy.authority import certificates
 from havn.deploy.authority.certificates import Pair
-from havn.deploy.image import base
 from havn.deploy.image.delivery import Delivery
-from havn.deploy.image.transfer import Place
 from havn.deploy.registry.layout import LayoutRegistry
-from havn.deploy.release.build import build
-from havn.deploy.release.signing import SigningKey
 from havn.local.kubernetes import LocalKubernetes, Toolchain, addons
-from havn.platform.secrets import new_key
 
-ROOT = Path(__file__).resolve().parent.parent
-DOMAIN = "bench.example.test"
 # As the control plane does them in one cluster.
 AT_ONCE = 4
 NODE = """
@@ -95,12 +87,10 @@ async def measure(cluster: LocalKubernetes, tools: Toolchain, apps: int) -> None
     """Deploy, look, and look after them; print the table."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        own, bases = LayoutRegistry(folder / "releases"), LayoutRegistry(folder / "base")
-        cache = Path(os.environ.get("HAVN_IMAGE_CACHE") or Path.home() / ".cache/havn/images")
-        made = await base.build("runtime", registry=bases, repository="havn/runtime", cache=cache)
-        target = LayoutRegistry(folder / "images")
+        built = Apps(folder)
+        runtime, digest = await runtime_base(folder)
         delivery = Delivery(
-            releases=own, base=Place(bases, "havn/runtime"), base_digest=made.digest, target=target,
+            releases=built.registry, base=runtime, base_digest=digest, target=LayoutRegistry(folder / "images"),
             address="registry.example.test",
         )  # fmt: skip
         kube, helm = Kube(cluster.kubeconfig), Helm(tools.program("helm"), cluster.kubeconfig)
@@ -109,35 +99,19 @@ async def measure(cluster: LocalKubernetes, tools: Toolchain, apps: int) -> None
             values={"domain": DOMAIN, "autoscaling": {"enabled": True}},
         )  # fmt: skip
         ours = KubernetesCluster(site, kube, helm, delivery, issuer=Authority())
-        key = SigningKey(SigningKey.generate())
-        settings = {
-            "HAVN_DOMAIN": DOMAIN, "HAVN_SCHEME": "https", "HAVN_ENVIRONMENT": "bench",
-            "HAVN_ENVIRONMENT_TYPE": "test", "HAVN_PLATFORM_URL": "http://127.0.0.1:9",
-        }  # fmt: skip
-
-        async def workload(app: str, title: str) -> Workload:
-            id_ = AppId("ttd", app)
-            shutil.rmtree(folder / "app", ignore_errors=True)
-            write_app(folder / "app", id_, title=title)
-            built = await build(folder / "app", id_, registry=own, key=key, cache=folder / "cache")
-            return Workload(
-                app=app, release=built.release.digest, settings=settings, ready_within=300,
-                secrets={"platform-access-key": new_key()},
-            )  # fmt: skip
-
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def apply(wanted: Workload) -> None:
             async with at_once:
                 await ours.apply(wanted)
 
-        await apply(await workload("warm", "Warm"))
+        await apply(await built.workload("warm", "Warm"))
         names = [f"app-{number}" for number in range(apps)]
         process = psutil.Process()
         rows: list[tuple[str, ...]] = []
         before = process.memory_info().rss
         for what in ("first deployment", "deployment of a new version"):
-            wanted = [await workload(name, what) for name in names]
+            wanted = [await built.workload(name, what) for name in names]
             cost = Cost()
             await asyncio.gather(*(apply(each) for each in wanted))
             rows.append((what, *cost.told(apps)))

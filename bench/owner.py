@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from havn.appfolder.ids import AppId
 from havn.cli.new import write_app
@@ -27,7 +27,6 @@ from havn.deploy.release.build import build
 from havn.deploy.release.signing import SigningKey
 from havn.kit.http import HttpClient
 from havn.local.kubernetes import LocalKubernetes, Toolchain, addons
-from havn.local.kubernetes.network import HOST_ADDRESS
 from havn.platform.secrets import new_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +40,8 @@ class Machine:
 
     kubernetes: LocalKubernetes
     tools: Toolchain
-    port: int
+    registry: str
+    """Its URL."""
     stored: Path
     """Where the registry keeps what it was sent."""
 
@@ -56,35 +56,50 @@ def machine() -> Iterator[Machine | None]:
     tools = Toolchain.ensure(ROOT / "toolchain", say=lambda text: print(text, file=sys.stderr))
     folder = Path(tempfile.mkdtemp(prefix="havn-bench-"))
     cluster = LocalKubernetes.create(f"b{os.getpid()}", folder / "cluster", tools)
-    registry: subprocess.Popen[bytes] | None = None
     try:
         addons.load_images(cluster)
         addons.install_dns(cluster)
         addons.install_traefik(cluster)
         addons.wait_for(cluster, "traefik", "traefik")
-        with socket.socket() as probe:
-            probe.bind((str(HOST_ADDRESS), 0))
-            port = probe.getsockname()[1]
-        config = folder / "registry.yml"
-        config.write_text(
-            f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-            f"http: {{addr: {HOST_ADDRESS}:{port}}}\n"
-        )
-        registry = subprocess.Popen(
-            [tools.program("registry"), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while registry.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex((str(HOST_ADDRESS), port)) == 0:
-                    break
-        (folder / "data").mkdir(exist_ok=True)
-        yield Machine(cluster, tools, port, folder / "data")
+        url = addons.install_registry(cluster)
+        stored = cluster.layout.folder / "registry" / "data"
+        stored.mkdir(exist_ok=True)
+        yield Machine(cluster, tools, url, stored)
     finally:
-        if registry is not None:
-            registry.terminate()
-            registry.wait()
         cluster.destroy()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def runtime_base(folder: Path) -> tuple[Place, str]:
+    """The image that apps are put on, of this checkout, in a registry in `folder`, and its digest."""
+    bases = LayoutRegistry(folder / "base")
+    cache = Path(os.environ.get("HAVN_IMAGE_CACHE") or Path.home() / ".cache/havn/images")
+    made = await base.build("runtime", registry=bases, repository="havn/runtime", cache=cache)
+    return Place(bases, "havn/runtime"), made.digest
+
+
+class Apps:
+    """Builds the org's apps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.registry = LayoutRegistry(folder / "releases")
+        self._folder = folder
+        self._key = SigningKey(SigningKey.generate())
+
+    async def workload(self, app: str, title: str) -> Workload:
+        """The app with this title, built, as it is put into a cluster."""
+        id_, source = AppId("ttd", app), self._folder / "app"
+        shutil.rmtree(source, ignore_errors=True)
+        write_app(source, id_, title=title)
+        built = await build(source, id_, registry=self.registry, key=self._key, cache=self._folder / "cache")
+        settings = {
+            "HAVN_DOMAIN": DOMAIN, "HAVN_SCHEME": "https", "HAVN_ENVIRONMENT": "bench",
+            "HAVN_ENVIRONMENT_TYPE": "test", "HAVN_PLATFORM_URL": "http://127.0.0.1:9",
+        }  # fmt: skip
+        return Workload(
+            app=app, release=built.release.digest, settings=settings,
+            secrets={"platform-access-key": new_key()}, ready_within=300,
+        )  # fmt: skip
 
 
 class Owner:
@@ -97,17 +112,15 @@ class Owner:
         self.cluster: KubernetesCluster
         self.delivery: Delivery
         self._folder = folder
-        self._releases = LayoutRegistry(folder / "releases")
-        self._signing, self._access = SigningKey(SigningKey.generate()), new_key()
+        self._apps, self._access = Apps(folder), new_key()
 
     async def begin(self, client: HttpClient) -> None:
         """Put the runtime's image into the registry, and `charts/cluster` into the cluster."""
-        machine, bases = self.machine, LayoutRegistry(self._folder / "base")
-        cache = Path(os.environ.get("HAVN_IMAGE_CACHE") or Path.home() / ".cache/havn/images")
-        made = await base.build("runtime", registry=bases, repository="havn/runtime", cache=cache)
+        machine = self.machine
+        runtime, digest = await runtime_base(self._folder)
         self.delivery = Delivery(
-            releases=self._releases, base=Place(bases, "havn/runtime"), base_digest=made.digest,
-            target=RemoteRegistry(client), address=machine.kubernetes.trust_registry(machine.port),
+            releases=self._apps.registry, base=runtime, base_digest=digest, target=RemoteRegistry(client),
+            address=machine.registry.removeprefix("http://"),
         )  # fmt: skip
         image = await self.delivery.base()
         values = {
@@ -121,27 +134,16 @@ class Owner:
         self.cluster = KubernetesCluster(self.site, kube, self.helm, self.delivery, front)
 
     async def workload(self, title: str) -> Workload:
-        """The app ttd/first with this title, built."""
-        write_app(self._folder / "app", AppId("ttd", "first"), title=title)
-        built = await build(
-            self._folder / "app", AppId("ttd", "first"), registry=self._releases, key=self._signing,
-            cache=self._folder / "cache",
-        )  # fmt: skip
-        settings = {
-            "HAVN_DOMAIN": DOMAIN, "HAVN_SCHEME": "https", "HAVN_ENVIRONMENT": "bench",
-            "HAVN_ENVIRONMENT_TYPE": "test", "HAVN_PLATFORM_URL": "http://127.0.0.1:9",
-        }  # fmt: skip
-        return Workload(
-            app="first", release=built.release.digest, settings=settings,
-            secrets={"platform-access-key": self._access}, ready_within=120,
-        )  # fmt: skip
+        """The app ttd/first with this title, built; every one with the same key."""
+        made = await self._apps.workload("first", title)
+        return msgspec.structs.replace(made, secrets={"platform-access-key": self._access})
 
 
 @asynccontextmanager
 async def owner(machine: Machine) -> AsyncIterator[Owner]:
     """An org's cluster, ready for apps."""
     with tempfile.TemporaryDirectory() as scratch:
-        client = HttpClient(f"http://{HOST_ADDRESS}:{machine.port}", name="The registry", timeout=60)
+        client = HttpClient(machine.registry, name="The registry", timeout=60)
         made = Owner(machine, Path(scratch))
         try:
             await made.begin(client)
