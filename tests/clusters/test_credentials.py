@@ -9,33 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from havn.clusters.kubernetes import certificates
 from havn.clusters.kubernetes.credentials import Credentials, read_kubeconfig
 from havn.clusters.port import ClusterError
+from havn.deploy.authority.certificates import authority
 
 
 def certificate(days: float = 365) -> tuple[str, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=400))
-        .not_valid_after(now + timedelta(days=days))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return made.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+    """Good for so many days from now, and its key."""
+    made = authority("test", datetime.now(UTC) - timedelta(days=400), timedelta(days=400 + days))
+    return made.certificate, made.key
 
 
 PEM, KEY = certificate()

@@ -9,38 +9,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from havn.clusters.kubernetes import Kube
 from havn.clusters.port import ClusterError
+from havn.deploy.authority.certificates import authority, leaf
 
 
 @pytest.fixture
 def certificate(tmp_path) -> tuple[Path, Path]:
-    """Of a server elsewhere, that it has signed itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "elsewhere")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("elsewhere")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    public, private = tmp_path / "server.pem", tmp_path / "server.key"
-    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return public, private
+    """Of a server elsewhere, with its authority's, and its key; and the authority's."""
+    now, day = datetime.now(UTC), timedelta(days=1)
+    signer = authority("authority", now, day)
+    made = leaf(signer, ["elsewhere"], now, day)
+    server, trusted = tmp_path / "server.pem", tmp_path / "authority.pem"
+    server.write_text(made.certificate + signer.certificate + made.key)
+    trusted.write_text(signer.certificate)
+    return server, trusted
 
 
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,13 +53,14 @@ async def told(folder: Path, context: ssl.SSLContext | None, **cluster: str) -> 
 
 async def test_a_server_that_nobody_who_was_given_has_signed_for_is_not_trusted(tmp_path, certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
+    server, trusted = certificate
+    context.load_cert_chain(server)
     said = await told(tmp_path, context)
     assert said == (
-        "The cluster's API server is not trusted: self-signed certificate. Give the authority of its certificate, and "
-        "an address that this is made out to, with `havn cluster add`."
+        "The cluster's API server is not trusted: self-signed certificate in certificate chain. Give the authority "
+        "of its certificate, and an address that this is made out to, with `havn cluster add`."
     )
-    said = await told(tmp_path, context, **{"certificate-authority": str(certificate[0])})
+    said = await told(tmp_path, context, **{"certificate-authority": str(trusted)})
     assert "IP address mismatch, certificate is not valid for '127.0.0.1'. Give" in said
 
 
