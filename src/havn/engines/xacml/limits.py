@@ -33,7 +33,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT = Limits()
 
 # Bounds inside an evaluation. They are not settings: nothing sensible comes near them.
-STEPS = 1_000_000
+STEPS = 250_000
 """Function applications that the higher-order and set functions may make in one decision."""
 TEXT = 1024 * 1024
 """Characters in a string that a function makes."""
