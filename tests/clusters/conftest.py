@@ -19,15 +19,12 @@ from urllib.parse import urlsplit
 import msgspec
 import pyrage
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from havn.appfolder.ids import AppId
 from havn.clusters.kubernetes import Front, Helm, Kube, KubernetesCluster
 from havn.clusters.kubernetes import Site as ClusterSite
 from havn.clusters.port import Workload
+from havn.deploy.authority.certificates import authority, leaf
 from havn.deploy.authority.keeper import Keeper
 from havn.deploy.authority.store import AuthorityStore
 from havn.deploy.authority.tending import ClusterIssuer
@@ -474,30 +471,12 @@ def _run(*command: str) -> None:
 
 
 def _certify(folder: Path) -> None:
-    """A certificate for the servers outside, which vouches for itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "api.example.test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(f"{host}.example.test") for host in ("api", "issuer")]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    shown = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "authority.pem").write_bytes(shown)
-    (folder / "server.pem").write_bytes(shown + private)
+    """A certificate for the servers outside, with its key, and the authority that has signed it."""
+    now, day = datetime.now(UTC), timedelta(days=1)
+    signer = authority("outside", now, day)
+    made = leaf(signer, [f"{host}.example.test" for host in ("api", "issuer")], now, day)
+    (folder / "authority.pem").write_text(signer.certificate)
+    (folder / "server.pem").write_text(made.certificate + made.key)
 
 
 @pytest.fixture
