@@ -6,7 +6,10 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import os
+import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -14,6 +17,7 @@ import pytest
 
 from havn.clusters.kubernetes import Image, Kube, KubernetesCluster
 from havn.clusters.port import ClusterError, RolloutFailed
+from havn.local.kubernetes.network import HOST_ADDRESS
 
 suite = sys.modules["cluster_suite"]
 pytestmark = pytest.mark.cluster
@@ -100,22 +104,101 @@ async def test_what_someone_changed_by_hand_is_taken_back_by_the_next_apply(owne
     assert kubectl(owner, "get", "deployment", "first", "-o", grace) == "30"
 
 
-async def test_a_helm_killed_half_way_does_not_hold_up_the_next_apply(owner):
-    workload = owner.workload("first", await owner.release("first"))
-    await owner.cluster.apply(workload)
-    # As a killed `helm upgrade` leaves it.
-    kubectl(owner, "label", "secret", "sh.helm.release.v1.first.v1", "--overwrite", "status=superseded")
-    record = msgspec.json.decode(kubectl(owner, "get", "secret", "sh.helm.release.v1.first.v1", "-o", "json"))
-    release = msgspec.json.decode(gzip.decompress(base64.b64decode(base64.b64decode(record["data"]["release"]))))
-    release["version"], release["info"]["status"] = 2, "pending-upgrade"
-    packed = base64.b64encode(base64.b64encode(gzip.compress(msgspec.json.encode(release)))).decode()
-    labels = {**record["metadata"]["labels"], "version": "2", "status": "pending-upgrade"}
-    pending = {
-        "apiVersion": "v1", "kind": "Secret", "type": record["type"], "data": {"release": packed},
-        "metadata": {"name": "sh.helm.release.v1.first.v2", "labels": labels},
-    }  # fmt: skip
-    owner.kubernetes.kubectl("create", "-f", "-", text=msgspec.json.encode(pending).decode())
-    assert (await owner.cluster.apply(workload)).settled
+_HOLD = {
+    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "hold"},
+    "webhooks": [{
+        "name": "hold.example.test", "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 30,
+        # Gone, it holds nothing any more, though the API server may not know yet.
+        "failurePolicy": "Ignore",
+        "rules": [{"apiGroups": ["traefik.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                   "resources": ["ingressroutes"]}],
+    }],
+}  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def held_routes(owner) -> AsyncIterator[asyncio.Event]:
+    """The API server takes no change of a route, of whose app's objects it is the last: it waits for one who is asked
+    and says nothing. The event is set when it does."""
+    held, hold = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.set()
+        await hold.wait()
+        writer.transport.abort()
+
+    async def change() -> None:
+        # One that would change nothing, if it were taken.
+        path = "/apis/traefik.io/v1alpha1/namespaces/default/ingressroutes/first"
+        more = {"headers": {"content-type": "application/merge-patch+json"}, "params": {"dryRun": "All"}}
+        while True:
+            await owner.cluster.kube.answer("PATCH", path, content=b"{}", **more)
+
+    async with await asyncio.start_server(say_nothing, str(HOST_ADDRESS), 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        [webhook] = _HOLD["webhooks"]
+        hook = {**_HOLD, "webhooks": [{**webhook, "clientConfig": {"url": f"https://{address}/"}}]}
+        owner.kubernetes.kubectl("apply", "-f", "-", text=msgspec.json.encode(hook).decode())
+        try:
+            # It takes a moment until the API server goes by it.
+            changing = asyncio.create_task(change())
+            async with asyncio.timeout(30):
+                await held.wait()
+            changing.cancel()
+            await asyncio.gather(changing, return_exceptions=True)
+            held.clear()
+            yield held
+        finally:
+            kubectl(owner, "delete", "validatingwebhookconfiguration", "hold")
+            hold.set()
+
+
+def helm_upgrades(owner) -> list[int]:
+    """The processes of Helm that change the app now."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = process.read_bytes().decode(errors="replace").split("\0")
+            if words[1:3] == ["upgrade", "first"] and f"--kubeconfig={owner.kubernetes.kubeconfig}" in words:
+                found.append(int(process.parent.name))
+    return found
+
+
+async def test_a_helm_killed_half_way_loses_no_replica_and_does_not_hold_up_the_next_apply(owner):
+    good = await owner.release("first")
+    ran = (await owner.cluster.apply(owner.workload("first", good, replicas=2))).actual
+    broken = await owner.release("first", 9, "raise RuntimeError('broken on purpose')\n")
+    state = ("get", "secrets", "-l", "owner=helm,name=first", "-o", "jsonpath={.items[*].metadata.labels.status}")
+    answers: list[int] = []
+    pressed = asyncio.Event()
+
+    async def press() -> None:
+        while not pressed.is_set():
+            answers.append((await owner.ask("/first/health")).status)
+
+    pressing = asyncio.create_task(press())
+    async with held_routes(owner) as held:
+        applying = asyncio.create_task(owner.cluster.apply(owner.workload("first", broken, replicas=2)))
+        async with asyncio.timeout(30):
+            await held.wait()
+        [helm] = helm_upgrades(owner)
+        # Together: nobody of us is there to see how it ended.
+        os.kill(helm, signal.SIGKILL)
+        applying.cancel()
+        await asyncio.gather(applying, return_exceptions=True)
+        assert applying.cancelled()
+    assert kubectl(owner, *state).split() == ["deployed", "pending-upgrade"]
+    status = await owner.cluster.status("first")
+    assert status.release == broken
+    assert {each.name for each in ran} <= {each.name for each in status.actual if each.state == "ready"}
+    good = await owner.release("first", 2)
+    status = await owner.cluster.apply(owner.workload("first", good, replicas=2))
+    assert (status.release, status.settled) == (good, True)
+    pressed.set()
+    await pressing
+    assert len(answers) > 10
+    assert set(answers) == {200}
 
 
 async def test_an_image_that_cannot_be_pulled_is_named_and_what_ran_stays(owner):
