@@ -34,6 +34,8 @@ from havn.local.kubernetes.network import HOST_ADDRESS
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).with_name("havn")
+# For the story itself, which cannot import this module by name.
+sys.modules["cluster_story"] = sys.modules[__name__]
 ORG, APP = "fjord", "tilskudd"
 DOMAINS = {"tt02": "tt02.example.test", "production": "example.test"}
 SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}

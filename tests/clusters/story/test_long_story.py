@@ -29,11 +29,10 @@ from havn.local.kubernetes.network import HOST_ADDRESS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.story, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[3]
-ORG, APP = "fjord", "tilskudd"
-DOMAINS = {"tt02": "tt02.example.test", "production": "example.test"}
+stage = sys.modules["cluster_story"]
+ORG, APP, DOMAINS, APIS = stage.ORG, stage.APP, stage.DOMAINS, stage.APIS
 PATHS = [f"/{APP}/api/v1/texts/nb", f"/{ORG}/{APP}/api/v1/applicationmetadata", f"/{APP}/health"]
 RECEIPT = re.compile("kvittering|sendt|mottatt", re.IGNORECASE)
-APIS = ("authentication", "authorization", "management", "profile", "register", "storage")
 # Events that an instance has once in its life.
 ONCE = ("process_EndEvent", "Submited")
 PROBE = Path(__file__).parents[1].joinpath("probe.py").read_text()
