@@ -10,6 +10,8 @@ import msgspec
 import pytest
 import yaml
 
+from havn.clusters.kubernetes import unknown
+
 pytestmark = pytest.mark.cluster
 CHART = Path(__file__).resolve().parents[2] / "charts" / "cluster"
 BASE = {
@@ -45,6 +47,10 @@ SHOWN: dict[str, Any] = {
     "networkPolicy.ingressNamespace": "edge",
     "networkPolicy.ingressPodLabels": {"edge": "yes"},
     "unknown.replicas": 3,
+    "unknown.tls.existingSecret": "mine",
+    "unknown.tls.authoritySecret": "trust",
+    "unknown.tls.certManager.issuer": "ours",
+    "unknown.tls.certManager.kind": "Issuer",
     "unknown.resources": {"requests": {"cpu": "77m"}},
     "dns.enabled": False,
     "dns.replicas": 3,
@@ -78,6 +84,8 @@ SHOWN: dict[str, Any] = {
 # What must be said too for a value to matter.
 BESIDE: dict[str, dict[str, Any]] = {
     "certManager.kind": {"certManager.issuer": "letsencrypt"},
+    "unknown.tls.authoritySecret": {"unknown.tls.existingSecret": "mine"},
+    "unknown.tls.certManager.kind": {"unknown.tls.certManager.issuer": "ours"},
     "egress.tls.certManager.kind": {"egress.tls.certManager.issuer": "ours"},
 }
 
@@ -149,6 +157,53 @@ def test_a_proxy_with_a_certificate_says_so_to_apps_and_probes(render, tls, secr
     assert {"name": "tls", "secret": {"secretName": secret, "defaultMode": 0o440}} in pod["volumes"]
     [container] = pod["containers"]
     assert {container[f"{kind}Probe"]["httpGet"]["scheme"] for kind in ("readiness", "liveness")} == {"HTTPS"}
+
+
+def leads(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Where every route leads."""
+    routes = [route for each in objects if each["kind"] == "IngressRoute" for route in each["spec"]["routes"]]
+    return [service for route in routes for service in route["services"]]
+
+
+# What is shut leads to the page as unknown addresses do.
+SHUT = {"protection.maintenance": [{"app": "first"}], "protection.blocked": ["192.0.2.7"]}
+
+
+@pytest.mark.parametrize(
+    ("tls", "secret", "authority"),
+    [
+        ({"existingSecret": "mine", "authoritySecret": "trust"}, "mine", "trust"),
+        ({"existingSecret": "mine"}, "mine", "mine"),
+        ({"certManager": {"issuer": "ours"}}, "havn-unknown-tls", "havn-unknown-tls"),
+    ],
+)
+def test_the_page_where_no_app_is_speaks_nothing_but_tls_with_a_certificate(render, tls, secret, authority):
+    objects = list(yaml.safe_load_all(render({**SHUT, "unknown.tls": tls})))
+    named = {each["kind"]: each["spec"] for each in objects if each["metadata"]["name"] == "havn-unknown"}
+    pod = named["Deployment"]["template"]["spec"]
+    assert {"name": "tls", "secret": {"secretName": secret, "defaultMode": 0o440}} in pod["volumes"]
+    [container] = pod["containers"]
+    assert {"name": "HAVN_TLS_DIR", "value": "/mnt/tls"} in container["env"]
+    assert {container[f"{kind}Probe"]["httpGet"]["scheme"] for kind in ("readiness", "liveness")} == {"HTTPS"}
+    assert [port["name"] for port in container["ports"]] == ["https"]
+    assert named["NetworkPolicy"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": "https"}]
+    assert named["Service"]["ports"] == [{"name": "https", "port": 443, "targetPort": "https", "appProtocol": "https"}]
+    assert named["ServersTransport"] == {"serverName": "havn-unknown", "rootCAs": [{"secret": authority}]}
+    # As the control plane has it for what it shuts.
+    assert leads(objects) == [unknown.leads(secure=True)] * 4
+    assert ("Certificate" in named) == ("certManager" in tls)
+
+
+def test_without_a_certificate_the_page_where_no_app_is_stays_in_clear(render):
+    objects = list(yaml.safe_load_all(render(SHUT)))
+    named = {each["kind"]: each["spec"] for each in objects if each["metadata"]["name"] == "havn-unknown"}
+    assert named["Service"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}]
+    assert leads(objects) == [unknown.leads(secure=False)] * 4
+    assert {"ServersTransport", "Certificate"} & set(named) == set()
+    pod = named["Deployment"]["template"]["spec"]
+    assert "volumes" not in pod
+    assert pod["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    assert "tls" not in msgspec.json.encode(pod).decode()
 
 
 def test_helm_finds_nothing_wrong(helm, tmp_path):

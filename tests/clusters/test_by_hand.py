@@ -36,7 +36,13 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         "ingress": {"tlsSecret": "public", "middlewares": ["havn-headers"]},
         "networkPolicy": {"platformCidrs": CIDRS},
     },
-    "cluster": {"org": "ttd", "domain": "tt02.example.no", "image": IMAGE, "egress": {"enabled": True}},
+    "cluster": {
+        "org": "ttd",
+        "domain": "tt02.example.no",
+        "image": IMAGE,
+        "egress": {"enabled": True},
+        "unknown": {"tls": {"existingSecret": "unknown-tls", "authoritySecret": "trust"}},
+    },
     "platform": {
         "domain": "tt02.example.no",
         "environment": "tt02",

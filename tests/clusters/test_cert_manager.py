@@ -208,6 +208,7 @@ async def test_cert_manager_makes_and_renews_every_certificate_and_no_request_fa
     base = {
         "org": "ttd", "domain": "tt02.example.test", "dns": {"replicas": 1},
         "egress": {"replicas": 1, "autoscaling": {"enabled": False}, "tls": NAMED},
+        "unknown": {"tls": NAMED},
         "image": {"repository": image.repository, "digest": image.digest}, **NAMED,
     }  # fmt: skip
     # No issuer of our own: no certificate here is Havn's.
@@ -238,6 +239,11 @@ async def test_cert_manager_makes_and_renews_every_certificate_and_no_request_fa
     )
     said = await asyncio.to_thread(kubernetes.kubectl, "exec", pod, "--", "python3", "-c", TO_PROXY)
     assert said.split() == ["https://havn-egress:3128", "TLSv1.3"]
+    # And that of the page where no app is, which Traefik believes.
+    assert stored(kubernetes, "havn-unknown-tls", "ca.crt") == authority
+    async with asyncio.timeout(30):
+        while "unknown_app" not in (await owner.ask("/no-such-app")).body:
+            pass
 
     # Renewed while they are used.
     async with asked_all_the_time(owner) as statuses:
@@ -275,7 +281,7 @@ async def test_cert_manager_makes_and_renews_every_certificate_and_no_request_fa
     assert good.result == "ok", good
     late = [each for each in await certificates.inside(kube, now + timedelta(days=80)) if each.result == "warning"]
     assert {re.search(r"Secret (\S+)", each.message)[1] for each in late} >= {
-        "first-tls", "havn-egress-tls", "havn-public",
+        "first-tls", "havn-egress-tls", "havn-unknown-tls", "havn-public",
     }  # fmt: skip
 
 

@@ -7,16 +7,21 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from havn.clusters.kubernetes import leaves
+from havn.clusters.kubernetes import bootstrap, leaves, shut
+from havn.clusters.kubernetes.unknown import PAGE
 from havn.deploy.authority import certificates
 from havn.deploy.authority.keeper import TAKEN_UP
 from havn.kit.http import HttpClient
 from havn.kit.problem import Problem
 
 pytestmark = pytest.mark.cluster
+CHART = Path(__file__).resolve().parents[2] / "charts" / "cluster"
 
 # The certificate that a pod shows to whoever connects to it, whoever signed it.
 SHOWN = "import ssl; print(ssl.get_server_certificate(('127.0.0.1', 5005)))"
@@ -143,3 +148,78 @@ async def test_a_pod_speaks_nothing_but_tls_and_a_strangers_certificate_is_refus
     await cluster.renew_certificates()
     while (await owner.ask("/first/health")).status != 200:
         pass
+
+
+def code(answer: Any) -> str:
+    """What a problem is; empty for an answer that is none, such as Traefik's own."""
+    try:
+        return str(msgspec.json.decode(answer.body)["code"])
+    except msgspec.DecodeError:
+        return ""
+
+
+async def test_the_page_where_no_app_is_goes_over_to_tls_and_no_request_fails_while_its_certificate_is_changed(
+    owner, certified
+):
+    cluster, keeper, time = certified.cluster, certified.keeper, certified.time
+    image = await owner.delivery.base()
+    clear = {
+        "org": "ttd", "domain": "tt02.example.test",
+        "image": {"repository": image.repository, "digest": image.digest},
+    }  # fmt: skip
+    ours = {"tls": {"existingSecret": leaves.leaf_name(PAGE), "authoritySecret": leaves.TRUST}}
+
+    async def install(values: dict[str, Any]) -> None:
+        """As the control plane does, and until the page answers again."""
+        await bootstrap.install(cluster.kube, owner.helm, CHART, values, certified.issuer, time())
+        await answers()
+
+    async def answers() -> None:
+        """Wait until the page answers for both what is unknown and what is shut."""
+        async with asyncio.timeout(60):
+            for path, wanted in (("/no-such-app", "unknown_app"), ("/closed/", "maintenance")):
+                while code(await owner.ask(path)) != wanted:
+                    pass
+
+    # What is shut is nothing that Helm knows.
+    await shut.put(
+        cluster.kube, shut.Entrance(org="ttd", host="ttd.apps.tt02.example.test"), [shut.Shut(app="closed")], []
+    )
+    try:
+        await answers()
+        await install({**clear, "unknown": ours})
+        names = "jsonpath={.items[*].metadata.name}"
+        pods = (
+            "get",
+            "pods",
+            "-l",
+            f"app.kubernetes.io/name={PAGE}",
+            "--field-selector=status.phase=Running",
+            "-o",
+            names,
+        )
+        pod = owner.kubernetes.kubectl(*pods, "--sort-by=.metadata.creationTimestamp").split()[-1]
+        first = await stored(cluster, PAGE)
+        assert await shown(owner, pod) == first
+        plain = await asyncio.to_thread(owner.kubernetes.kubectl, "exec", pod, "--", "python3", "-c", PLAIN)
+        assert "HTTP/" not in plain
+
+        async with asked_all_the_time(owner, "/no-such-app") as statuses:
+            # Two thirds of its life are over, when the looks of every hour come to it.
+            time.behind -= timedelta(days=21)
+            await keeper.advance("tt02", "ttd")
+            await cluster.renew_certificates()
+            second = await stored(cluster, PAGE)
+            assert second != first
+            await taken_up(owner, pod, second)
+            count = len(statuses)
+            while len(statuses) < count + 100:
+                assert code(await owner.ask("/closed/")) == "maintenance"
+        assert set(statuses) == {404}
+        # Nothing was started anew for it.
+        assert pod in owner.kubernetes.kubectl(*pods)
+    finally:
+        # As other tests know it.
+        await install(clear)
+        await shut.clear(cluster.kube)
+        await leaves.drop_leaf(cluster.kube, PAGE)

@@ -186,8 +186,9 @@ def test_a_cluster_is_added_examined_and_removed(plane, kubernetes, tmp_path):
     [cluster] = json.loads(plane.havn("cluster", "list", "--json"))["clusters"]
     assert (cluster["org"], cluster["status"], cluster["apps"]) == ("ttd", "ready", 0)
     assert "havn-unknown" in kubernetes.kubectl("get", "deployments")
-    protocol = ("get", "service", "havn-egress", "-o", "jsonpath={.spec.ports[0].appProtocol}")
-    assert kubernetes.kubectl(*protocol) == "https"
+    for service in ("havn-egress", "havn-unknown"):
+        protocol = ("get", "service", service, "-o", "jsonpath={.spec.ports[0].appProtocol}")
+        assert kubernetes.kubectl(*protocol) == "https"
     kubernetes.kubectl("rollout", "status", "deployment/havn-egress", "--timeout=60s")
 
     found = json.loads(_doctor(plane))

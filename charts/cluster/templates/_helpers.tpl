@@ -4,6 +4,22 @@ app.kubernetes.io/name: havn-unknown
 app.kubernetes.io/component: unknown-address
 {{- end -}}
 
+{{/* The Secret with that page's certificate; empty: plain HTTP. */}}
+{{- define "cluster.unknownCertificate" -}}
+{{- with .Values.unknown.tls -}}
+{{- if .certManager.issuer -}}havn-unknown-tls{{- else -}}{{ .existingSecret }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where a route leads that leads to no app. */}}
+{{- define "cluster.unknownBackend" -}}
+{{- if include "cluster.unknownCertificate" . -}}
+services: [{name: havn-unknown, port: 443, scheme: https, serversTransport: havn-unknown}]
+{{- else -}}
+services: [{name: havn-unknown, port: 80}]
+{{- end -}}
+{{- end -}}
+
 {{/* What answers apps' DNS is selected by. */}}
 {{- define "cluster.dns" -}}
 app.kubernetes.io/name: havn-dns

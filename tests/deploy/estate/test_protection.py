@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from havn.clusters.kubernetes import shut
+from havn.clusters.kubernetes import shut, unknown
 from havn.clusters.kubernetes.credentials import Credentials
 from havn.contracts.estate import EnvironmentRequest
 from havn.deploy.author import Author
@@ -31,6 +31,7 @@ from havn.local.environment import free_port, new_key
 AT = "/environments/tt02"
 FIRST = f"{AT}/orgs/ttd/apps/first/maintenance"
 SUBSCRIPTION = "0190a000-0000-7000-8000-000000000001"
+PAGE = unknown.leads(secure=True)
 
 
 class Rig:
@@ -248,7 +249,7 @@ async def test_what_is_shut_is_forgotten_with_its_cluster(rig):
 
 def test_a_thousand_ranges_are_kept_out_by_rules_of_bounded_length():
     entrance = shut.Entrance(org="ttd", host="ttd.apps.tt02.example.no", entry_point="websecure", tls_secret="wild")
-    made = list(shut.objects(entrance, [], [f"10.{n // 250}.{n % 250}.0/24" for n in range(1000)]))
+    made = list(shut.objects(entrance, [], [f"10.{n // 250}.{n % 250}.0/24" for n in range(1000)], PAGE))
     [route] = [each for each in made if each["kind"] == "IngressRoute"]
     rules_ = [each["match"] for each in route["spec"]["routes"]]
     assert sum(each.count("ClientIP(") for each in rules_) == 1000
@@ -258,7 +259,7 @@ def test_a_thousand_ranges_are_kept_out_by_rules_of_bounded_length():
 
 def test_a_header_field_of_a_client_never_stands_for_what_is_not_said():
     entrance = shut.Entrance(org="ttd", host="ttd.apps.tt02.example.no")
-    [middleware, _] = shut.objects(entrance, [shut.Shut(app="first", message="Ærlig & `talt`\n")], [])
+    [middleware, _] = shut.objects(entrance, [shut.Shut(app="first", message="Ærlig & `talt`\n")], [], PAGE)
     fields = middleware["spec"]["headers"]["customRequestHeaders"]
     assert fields["X-Havn-Until"] == ""
     assert fields["X-Havn-Message"] == "%C3%86rlig+%26+%60talt%60%0A"

@@ -10,7 +10,7 @@ from havn.gateway.ingress.unknown import UnknownSettings, build
 
 @pytest.fixture
 def get():
-    app = build(UnknownSettings(apps_host="ttd.apps.example.no:8443"))
+    app = build(UnknownSettings(apps_host="ttd.apps.example.no:8443", platform_host="platform.example.no"))
 
     async def run(host: str, path: str, **headers: str) -> httpx2.Response:
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://x") as client:
@@ -28,6 +28,8 @@ async def test_a_person_gets_a_page_in_their_language(get):
 async def test_a_program_gets_a_problem_that_tells_host_and_app_apart(get):
     assert (await get("ttd.apps.example.no", "/health")).json()["code"] == "unknown_app"
     assert (await get("nav.apps.example.no", "/first")).json()["code"] == "unknown_host"
+    assert (await get("platform.example.no", "/storages/x")).json()["code"] == "unknown_app"
+    assert (await get("nowhere.example.no", "/health")).json()["code"] == "unknown_host"
 
 
 async def test_a_hostile_host_is_shown_as_text(get):
@@ -35,5 +37,7 @@ async def test_a_hostile_host_is_shown_as_text(get):
     assert "<script>" not in answer.text
 
 
-async def test_a_probe_by_address_finds_it_healthy(get):
-    assert (await get("10.0.0.1:5005", "/health")).status_code == 200
+@pytest.mark.parametrize("address", ["10.0.0.1:5005", "10.0.0.1", "[fd00::1]:5005", "[::1]"])
+async def test_a_probe_by_address_finds_it_healthy(get, address):
+    assert (await get(address, "/health")).status_code == 200
+    assert (await get(address, "/healthy")).status_code == 404

@@ -17,10 +17,10 @@ from havn.clusters.kubernetes.kube import Kube
 from havn.clusters.kubernetes.leaves import TRUST, Issuer
 from havn.clusters.kubernetes.objects import Deployment, Event, Pod
 from havn.clusters.kubernetes.outbound import POLICIES, PROXY, SECRETS
+from havn.clusters.kubernetes.unknown import PAGE
 from havn.clusters.port import ClusterError
 
 RELEASE = "havn"
-_UNKNOWN = "havn-unknown"
 _DNS = "havn-dns"
 _READY_WITHIN = 120.0
 _POLL_SECONDS = 0.5
@@ -114,19 +114,22 @@ async def install(
 ) -> None:
     """Install `charts/cluster`, or bring it up to date, and wait until it is ready. Raises `ClusterError`.
 
-    Where the values name the certificate that is ours for the API proxy, it is there before the proxy.
+    Where the values name the certificate that is ours for the API proxy, or for the page where no app is, it is there
+    before them, and so is the bundle by which Traefik believes the page.
     """
-    proxy = values.get("egress", {})
+    proxy, page = values.get("egress", {}), values.get("unknown", {}).get("tls", {})
     if proxy.get("enabled", True) and proxy.get("tls", {}).get("existingSecret") == leaves.leaf_name(PROXY):
         await leaves.ensure_leaf(kube, PROXY, issuer, now)
+    if page.get("existingSecret") == leaves.leaf_name(PAGE):
+        await leaves.write_trust(kube, await issuer.bundle())
+        await leaves.ensure_leaf(kube, PAGE, issuer, now)
     await helm.unlock(RELEASE)
     await helm.upgrade(RELEASE, chart, values)
+    await shut.lead_on(kube)
     try:
         async with asyncio.timeout(_READY_WITHIN):
             while True:
-                unknown, dns = [
-                    await kube.find("apps/v1", "deployments", name, Deployment) for name in (_UNKNOWN, _DNS)
-                ]
+                unknown, dns = [await kube.find("apps/v1", "deployments", name, Deployment) for name in (PAGE, _DNS)]
                 # The values may leave DNS out.
                 if unknown is not None and unknown.rolled_out and (dns is None or dns.rolled_out):
                     return
@@ -142,7 +145,8 @@ async def uninstall(kube: Kube, helm: Helm) -> None:
     """
     await shut.clear(kube)
     await helm.uninstall(RELEASE)
-    await leaves.drop_leaf(kube, PROXY)
+    for name in (PROXY, PAGE):
+        await leaves.drop_leaf(kube, name)
     await kube.delete("v1", "secrets", SECRETS)
     await kube.delete("v1", "configmaps", POLICIES)
     await kube.delete("v1", "secrets", TRUST)
@@ -151,7 +155,7 @@ async def uninstall(kube: Kube, helm: Helm) -> None:
 async def _why(kube: Kube) -> str:
     pods = [
         pod
-        for name in (_UNKNOWN, _DNS)
+        for name in (PAGE, _DNS)
         for pod in await kube.list("v1", "pods", Pod, labels={"app.kubernetes.io/name": name})
     ]
     for pod in pods:

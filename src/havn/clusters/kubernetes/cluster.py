@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from havn.clusters.kubernetes import drift, execution, leaves, logs, outbound, reading, secrets
+from havn.clusters.kubernetes import drift, execution, leaves, logs, outbound, reading, secrets, unknown
 from havn.clusters.kubernetes.cert_manager import lacking, used
 from havn.clusters.kubernetes.front import Front
 from havn.clusters.kubernetes.helm import PENDING, Helm
@@ -232,13 +232,13 @@ class KubernetesCluster:
     async def renew_certificates(self) -> None:
         """Give whoever speaks TLS a new certificate where that is due, and all the newest bundle.
 
-        That is every app, and the API proxy when its certificate is ours.
+        That is every app, and the API proxy and the page where no app is when their certificates are ours.
         """
         if self._issuer is None:
             return
         now = self._clock()
         news = await leaves.write_trust(self.kube, await self._issuer.bundle())
-        for component in ("service-app", outbound.COMPONENT):
+        for component in ("service-app", outbound.COMPONENT, unknown.COMPONENT):
             ours = {_OURS: component, _ORG: self.site.org}
             for deployment in await self.kube.list(_APPS, "deployments", Deployment, labels=ours):
                 name = deployment.metadata.name

@@ -1,4 +1,4 @@
-"""Certificates inside a cluster: of apps and the API proxy, and the bundle of what is believed, all as Secrets.
+"""Certificates inside a cluster, of apps and what charts/cluster brings, and the bundle of what is believed: Secrets.
 
 They are not immutable: pods mount them and take up what is new without being replaced.
 """
@@ -54,7 +54,7 @@ class Issuer(Protocol):
 
 
 def leaf_name(app: str) -> str:
-    """The Secret with the certificate of an app, or of the API proxy."""
+    """The Secret with the certificate of an app, the API proxy, or the page where no app is."""
     return f"{app}-tls"
 
 
@@ -69,7 +69,7 @@ async def write_trust(kube: Kube, bundle: str) -> bool:
 
 
 async def ensure_leaf(kube: Kube, app: str, issuer: Issuer, now: datetime) -> bool:
-    """See that an app, or the API proxy, has a certificate of the authority that signs now, not too old.
+    """See that an app, or what is called so, has a certificate of the authority that signs now, not too old.
 
     Returns whether it was made anew.
     """
@@ -88,7 +88,7 @@ async def ensure_leaf(kube: Kube, app: str, issuer: Issuer, now: datetime) -> bo
 
 
 async def drop_leaf(kube: Kube, app: str) -> None:
-    """Delete the certificate of an app, or of the API proxy."""
+    """Delete the certificate of an app, or of what is called so."""
     await kube.delete("v1", "secrets", leaf_name(app))
 
 

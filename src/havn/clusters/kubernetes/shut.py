@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+from havn.clusters.kubernetes import unknown
 from havn.clusters.kubernetes.kube import Absent, Kube
 from havn.clusters.kubernetes.objects import Metadata
 
@@ -42,11 +43,13 @@ class Entrance(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Object(msgspec.Struct, frozen=True):
     metadata: Metadata
+    spec: dict[str, Any] = {}
 
 
 async def put(kube: Kube, entrance: Entrance, closed: Sequence[Shut], networks: Collection[str]) -> None:
     """Have exactly these shut; Traefik follows within seconds. Raises `ClusterError`."""
-    wanted = {(each["kind"], each["metadata"]["name"]): each for each in objects(entrance, closed, networks)}
+    page = await unknown.backend(kube)
+    wanted = {(each["kind"], each["metadata"]["name"]): each for each in objects(entrance, closed, networks, page)}
     # What is named is there before who names it, and leaves after it.
     for kind, plural in (("Middleware", "middlewares"), ("IngressRoute", "ingressroutes")):
         for (of, name), body in wanted.items():
@@ -56,6 +59,18 @@ async def put(kube: Kube, entrance: Entrance, closed: Sequence[Shut], networks: 
         for found in await kube.list(_VERSION, plural, _Object, labels=_LABELS):
             if (kind, found.metadata.name) not in wanted:
                 await kube.delete(_VERSION, plural, found.metadata.name)
+
+
+async def lead_on(kube: Kube) -> None:
+    """Have the routes of what is shut lead to the page by what it speaks from now on. Raises `ClusterError`."""
+    services = [await unknown.backend(kube)]
+    for found in await kube.list(_VERSION, "ingressroutes", _Object, labels=_LABELS):
+        routes = found.spec.get("routes", [])
+        if any(route.get("services") != services for route in routes):
+            spec = {**found.spec, "routes": [{**route, "services": services} for route in routes]}
+            metadata = {"name": found.metadata.name, "labels": found.metadata.labels}
+            body = {"apiVersion": _VERSION, "kind": "IngressRoute", "metadata": metadata, "spec": spec}
+            await kube.own(_VERSION, f"ingressroutes/{found.metadata.name}", body)
 
 
 async def clear(kube: Kube) -> None:
@@ -69,8 +84,10 @@ async def clear(kube: Kube) -> None:
             await kube.delete(_VERSION, plural, found.metadata.name)
 
 
-def objects(entrance: Entrance, closed: Sequence[Shut], networks: Collection[str]) -> Iterator[dict[str, Any]]:
-    """The objects that shut these."""
+def objects(
+    entrance: Entrance, closed: Sequence[Shut], networks: Collection[str], page: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The objects that shut these; `page` is where their routes lead."""
     org, host = entrance.org, f"Host(`{entrance.host}`)"
     for each in closed:
         name, app = f"havn-closed-{each.app}", each.app
@@ -88,14 +105,14 @@ def objects(entrance: Entrance, closed: Sequence[Shut], networks: Collection[str
         paths = " || ".join(f"Path(`{path}`) || PathPrefix(`{path}/`)" for path in (f"/{app}", f"/{org}/{app}"))
         # Not its health address, by which a rollout is followed.
         health = f"!Path(`/{app}/health`) && !Path(`/{org}/{app}/health`)"
-        yield _route(entrance, name, [f"{host} && ({paths}) && {health}"], 100_000)
+        yield _route(entrance, name, [f"{host} && ({paths}) && {health}"], 100_000, page)
     if networks:
         yield _says(entrance, _BLOCKED, {"X-Havn-Answer": "blocked"})
         rules = [
             f"{host} && ({' || '.join(f'ClientIP(`{each}`)' for each in some)})"
             for some in _some(sorted(networks), _RANGES_PER_RULE)
         ]
-        yield _route(entrance, _BLOCKED, rules, 200_000)
+        yield _route(entrance, _BLOCKED, rules, 200_000, page)
 
 
 def _some(items: Sequence[str], count: int) -> Iterator[Sequence[str]]:
@@ -108,14 +125,16 @@ def _says(entrance: Entrance, name: str, fields: Mapping[str, str]) -> dict[str,
     return _object("Middleware", entrance, name, spec)
 
 
-def _route(entrance: Entrance, name: str, rules: Sequence[str], priority: int) -> dict[str, Any]:
+def _route(
+    entrance: Entrance, name: str, rules: Sequence[str], priority: int, page: Mapping[str, Any]
+) -> dict[str, Any]:
     routes = [
         {
             "kind": "Rule",
             "match": rule,
             "priority": priority,
             "middlewares": [{"name": "havn-headers"}, {"name": name}],
-            "services": [{"name": "havn-unknown", "port": 80}],
+            "services": [dict(page)],
         }
         for rule in rules
     ]

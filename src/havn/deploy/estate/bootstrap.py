@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from havn.clusters.kubernetes import bootstrap as cluster_bootstrap
-from havn.clusters.kubernetes.leaves import leaf_name
+from havn.clusters.kubernetes.leaves import TRUST, leaf_name
 from havn.clusters.kubernetes.outbound import PROXY
+from havn.clusters.kubernetes.unknown import PAGE
 from havn.clusters.kubernetes.values import merged
 from havn.clusters.port import ClusterError
 from havn.deploy.authority.keeper import Keeper
@@ -40,6 +41,15 @@ def _certificate(tls: Mapping[str, Any]) -> dict[str, Any]:
         return {"existingSecret": leaf_name(PROXY)}
     manager = tls.get("certManager", {})
     return {"certManager": manager} if manager.get("issuer") else {}
+
+
+def _page(tls: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the page where no app is, and whom Traefik believes; nothing where the chart's values say."""
+    if own.get("tls"):
+        return {}
+    if not tls:
+        return {"tls": {"existingSecret": leaf_name(PAGE), "authoritySecret": TRUST}}
+    return {"tls": {**_certificate(tls), "authoritySecret": tls.get("authoritySecret", "")}}
 
 
 def _check_certificate(proxy: Mapping[str, Any], apps: Mapping[str, Any]) -> None:
@@ -113,6 +123,9 @@ class Bootstrap:
             "domain": environment.domain,
             "image": {"repository": image.repository, "digest": image.digest},
             "egress": _egress(row, environment),
+            "unknown": _page(
+                merged(environment.app_values, row.app_values).get("tls", {}), row.base_values.get("unknown", {})
+            ),
         }
         values = merged(given, row.base_values)
         _check_certificate(values["egress"], merged(environment.app_values, row.app_values))

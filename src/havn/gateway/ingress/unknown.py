@@ -8,7 +8,9 @@ fields `X-Havn-…`. Who sends such a field himself is told so himself, and nobo
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -23,29 +25,34 @@ from havn.kit.clock import Clock, system_clock
 
 
 class UnknownSettings(msgspec.Struct, frozen=True):
-    """Where to listen, and the host of the org's apps: any other host is none of ours."""
+    """Where to listen, and the host of the org's apps or of the platform: any other host is none of ours."""
 
-    apps_host: str
+    apps_host: str = ""
+    platform_host: str = ""
     host: str = "127.0.0.1"
     port: int = 5005
+    tls_dir: str | None = None
 
 
+# As the kubelet's probes have it: no name is like it. Of IPv6 what stands before the first colon.
+_ADDRESS = re.compile(r"[0-9.]+|\[[0-9a-f]*")
 _AGAIN = 300
 _BLOCKED_AGAIN = 3600
 
 
 def build(wanted: UnknownSettings, *, clock: Clock = system_clock) -> ASGIApp:
-    """The ASGI application: 404 to everything that is not shut, but 200 to `/health` for who asks without our host."""
+    """The ASGI application: 404 to everything that is not shut, but 200 to `/health` for who asks by its address."""
+    ours = {each.partition(":")[0] for each in (wanted.apps_host, wanted.platform_host) if each}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope)
         host = request.headers.get("host", "").partition(":")[0].lower()[:253]
-        code = "unknown_app" if host == wanted.apps_host.partition(":")[0] else "unknown_host"
-        if code == "unknown_host" and request.url.path == "/health":
+        if request.url.path == "/health" and _ADDRESS.fullmatch(host):
             await Response("Healthy", media_type="text/plain")(scope, receive, send)
             return
+        code = "unknown_app" if host in ours else "unknown_host"
         status, code, words = _shut(request, clock) or (404, code, {"host": host})
         body, fields = page(
             status,
@@ -85,7 +92,8 @@ def main() -> None:
     """Serve until told to stop."""
     log.configure()
     wanted = settings.load(UnknownSettings)
-    serve.run(lambda: serve.serve(build(wanted), host=wanted.host, port=wanted.port))
+    tls = None if wanted.tls_dir is None else Path(wanted.tls_dir)
+    serve.run(lambda: serve.serve(build(wanted), host=wanted.host, port=wanted.port, tls=tls))
 
 
 if __name__ == "__main__":
