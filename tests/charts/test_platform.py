@@ -94,6 +94,10 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "controlPlane.resources.requests": ({"cpu": "1", "memory": "1Gi"}, CONTROL),
     "controlPlane.resources.limits": ({"memory": "2Gi"}, CONTROL),
     "controlPlane.networkPolicyCidrs": (CIDRS, CONTROL),
+    "unknown.enabled": (False, {}),
+    "unknown.replicas": (5, {}),
+    "unknown.resources.requests": ({"cpu": "1", "memory": "1Gi"}, {}),
+    "unknown.resources.limits": ({"memory": "2Gi"}, {}),
     "probes.startup": ({"periodSeconds": 9}, {}),
     "probes.readiness": ({"periodSeconds": 9}, {}),
     "probes.liveness": ({"periodSeconds": 9}, {}),
@@ -319,7 +323,7 @@ def test_no_secret_stands_in_what_helm_keeps_and_each_api_mounts_its_own_only(re
 
 def test_every_part_speaks_tls_with_its_own_certificate_and_is_known_by_the_names_it_is_called_by(render):
     objects = render(EVERYTHING)
-    components = [*(api.name for api in APIS), "deploy", "egress", "login"]
+    components = [*(api.name for api in APIS), "deploy", "egress", "login", "unknown"]
     for component in components:
         pod = of(objects, "Deployment", f"tt02-{component}")["spec"]["template"]["spec"]
         container = pod["containers"][0]
@@ -338,7 +342,7 @@ def test_every_part_speaks_tls_with_its_own_certificate_and_is_known_by_the_name
     }
     assert ports.pop("tt02-egress") == 3128
     assert set(ports.values()) == {443}
-    for route in of(objects, "IngressRoute")["spec"]["routes"]:
+    for route in (each for item in objects if item["kind"] == "IngressRoute" for each in item["spec"]["routes"]):
         (backend,) = route["services"]
         assert (backend["port"], backend["scheme"]) == (443, "https")
         transport = of(objects, "ServersTransport", backend["serversTransport"])["spec"]
@@ -406,6 +410,43 @@ def test_hosts_are_routed_only_when_something_answers_there(render):
     assert hosts({}) == {"platform", "api"}
     assert hosts({"catalogue.enabled": False}) == {"platform"}
     assert hosts(EVERYTHING) == {"platform", "api", "login", "console"}
+
+
+def test_unknown_hosts_right_below_a_releases_domain_are_answered_by_it_and_by_no_other(render):
+    releases = {"tt02": "tt02.example.no", "at22": "at22.example.no:8443", "prod": "example.no"}
+    answers: dict[str, set[str]] = {}
+    for release, domain in releases.items():
+        spec = of(render({"domain": domain}, release), "IngressRoute", f"{release}-havn-unknown")["spec"]
+        [route] = spec["routes"]
+        assert (route["priority"], spec["tls"], spec["entryPoints"]) == (2, {}, ["https"])
+        assert route["services"][0]["name"] == f"{release}-unknown"
+        found = re.fullmatch(r"HostRegexp\(`(.+)`\)", route["match"])
+        assert found is not None
+        for host in (
+            "platform.tt02.example.no", "nowhere.tt02.example.no", "platform.at22.example.no", "nowhere.example.no",
+            "ttd.apps.tt02.example.no", "platform.tt02xexample.no", "platform.tt02.example.no.elsewhere.no",
+            "example.no",
+        ):  # fmt: skip
+            answers.setdefault(host, set())
+            if re.search(found[1], host):
+                answers[host].add(release)
+    assert answers == {
+        "platform.tt02.example.no": {"tt02"}, "nowhere.tt02.example.no": {"tt02"},
+        "platform.at22.example.no": {"at22"}, "nowhere.example.no": {"prod"},
+        "ttd.apps.tt02.example.no": set(), "platform.tt02xexample.no": set(),
+        "platform.tt02.example.no.elsewhere.no": set(), "example.no": set(),
+    }  # fmt: skip
+
+
+def test_what_answers_where_nothing_is_is_reached_by_traefik_alone_and_reaches_nobody(render):
+    policy = of(render(EVERYTHING), "NetworkPolicy", "tt02-unknown")["spec"]
+    [rule] = policy["ingress"]
+    assert "namespaceSelector" in rule["from"][0]
+    assert (policy["policyTypes"], policy["egress"]) == (["Ingress", "Egress"], [])
+    pod = of(render(), "Deployment", "tt02-unknown")["spec"]["template"]["spec"]
+    assert [each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each] == [
+        "tt02-unknown-tls", "tt02-trust",
+    ]  # fmt: skip
 
 
 def test_the_test_sign_in_is_refused_in_production(render):

@@ -30,7 +30,7 @@ def make(out, **more):
 
 def test_each_component_gets_its_own_secret_and_nobody_elses_key(tmp_path):
     found = make(tmp_path / "secrets.json")
-    served = {*(api.name for api in APIS), "deploy", "egress", "login"}
+    served = {*(api.name for api in APIS), "deploy", "egress", "login", "unknown"}
     assert set(found) == {
         *(f"tt02-{name}" for name in COMPONENTS), "tt02-login", "tt02-authority", "tt02-trust",
         *(f"tt02-{name}-tls" for name in served),

@@ -167,7 +167,9 @@ class Platform:
             subprocess.run, command, input=msgspec.json.encode(wanted), capture_output=True, check=True
         )
         found = msgspec.json.decode(done.stdout, type=list[tuple[str, str, str]])
-        assert {component for component, _, _ in found} == {*(api.name for api in APIS), "login", "deploy", "egress"}
+        assert {component for component, _, _ in found} == {
+            *(api.name for api in APIS), "login", "deploy", "egress", "unknown",
+        }  # fmt: skip
         return found
 
     async def certify(self, items: list[dict[str, Any]]) -> None:
@@ -256,6 +258,7 @@ def platform(
         "orgs": ORGS,
         "migrations": {"adminSecret": f"{RELEASE}-database-admin"},
         "testSignIn": {"enabled": True, "resources": small},
+        "unknown": {"replicas": 1},
         "egress": {
             "enabled": True,
             "replicas": 1,
@@ -317,6 +320,26 @@ async def test_a_person_signs_in_and_every_api_answers_through_traefik(platform)
         assert (await http.request("GET", "/storages/api/v1/health")).status_code == 404
     async with platform.client("console") as http:
         assert (await http.request("GET", "/api/v1/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "code", "title"),
+    [
+        ("platform", "/storages/api/v1/instances", "unknown_app", "Tenesta finst ikkje"),
+        ("platform", "/", "unknown_app", "Tenesta finst ikkje"),
+        ("nowhere", "/health", "unknown_host", "Adressa finst ikkje"),
+    ],
+)
+async def test_where_nothing_is_people_get_a_page_in_their_language_and_programs_a_problem(
+    platform, host, path, code, title
+):
+    async with platform.client(host) as http:
+        problem = await http.request("GET", path)
+        assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+        assert problem.json()["code"] == code
+        page = await http.request("GET", path, headers={"accept": "text/html", "accept-language": "nn"})
+        assert page.status_code == 404
+        assert f"<h1>{title}</h1>" in page.text
 
 
 async def test_a_component_publishes_an_app_that_people_then_find(platform, tmp_path):
@@ -481,7 +504,7 @@ async def test_no_request_fails_while_a_release_in_clear_makes_way_for_one_over_
             **dict.fromkeys(("register", "profile")),
         },
         "tls": {"enabled": False},
-        **{part: {"enabled": False} for part in ("testSignIn", "controlPlane", "egress")},
+        **{part: {"enabled": False} for part in ("testSignIn", "controlPlane", "egress", "unknown")},
     }
     routed, unrouted = ({"ingress": {"enabled": on}, "migrations": {"enabled": False}} for on in (True, False))
     token, path = await platform.sign_in(), "/storage/api/v1/applications"

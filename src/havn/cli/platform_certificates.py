@@ -75,7 +75,7 @@ def certificate_secrets(release: str, authority: ReleaseAuthority, now: datetime
     from havn.platform.secrets import DEPLOY
 
     components: dict[str, tuple[str, ...]] = {api.name: (api.name, *api.other_prefixes) for api in APIS}
-    components |= {name: (name,) for name in (DEPLOY, "egress", "login")}
+    components |= {name: (name,) for name in (DEPLOY, "egress", "login", "unknown")}
     items = [
         secret(authority_name(release), authority.values()),
         secret(f"{release}-trust", {"ca.crt": authority.bundle()}),

@@ -231,6 +231,7 @@ class Story:
             "orgs": json.loads((ROOT / "src/havn/local/testdata/orgs.json").read_text())["orgs"],
             "migrations": {"adminSecret": f"{environment}-database-admin", "resources": SMALL},
             "testSignIn": {"enabled": True, "resources": SMALL},
+            "unknown": {"replicas": 1, "resources": SMALL},
             "ingress": {"tlsSecret": f"{environment}-public"},
             "networkPolicy": {"databaseCidrs": [f"{HOST_ADDRESS}/32"], "databasePort": port},
         }

@@ -61,6 +61,7 @@ def test_a_request_belongs_to_the_app_that_its_address_names(host, path, found):
         line("ttd.apps.elsewhere.no"), line(DOMAIN), line(f"ttd.apps.x.{DOMAIN}"), line(f"console.{DOMAIN}"),
         line(path="/"), line(path="/UPPER"), line(RouterName=""), line(DownstreamStatus=0),
         line(RouterName="ttd-havn-unknown-1a2b@kubernetescrd"),
+        line(f"platform.{DOMAIN}", "/storages/x", RouterName="default-tt02-havn-unknown-1a2b@kubernetescrd"),
     ],
 )  # fmt: skip
 def test_what_led_to_no_app_counts_for_nobody(data):
