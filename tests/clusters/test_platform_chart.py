@@ -325,8 +325,8 @@ async def test_a_person_signs_in_and_every_api_answers_through_traefik(platform)
 @pytest.mark.parametrize(
     ("host", "path", "code", "title"),
     [
-        ("platform", "/storages/api/v1/instances", "unknown_app", "Tenesta finst ikkje"),
-        ("platform", "/", "unknown_app", "Tenesta finst ikkje"),
+        ("platform", "/storages/api/v1/instances", "unknown_address", "Sida finst ikkje"),
+        ("platform", "/", "unknown_address", "Sida finst ikkje"),
         ("nowhere", "/health", "unknown_host", "Adressa finst ikkje"),
     ],
 )

@@ -28,7 +28,7 @@ async def test_a_person_gets_a_page_in_their_language(get):
 async def test_a_program_gets_a_problem_that_tells_host_and_app_apart(get):
     assert (await get("ttd.apps.example.no", "/health")).json()["code"] == "unknown_app"
     assert (await get("nav.apps.example.no", "/first")).json()["code"] == "unknown_host"
-    assert (await get("platform.example.no", "/storages/x")).json()["code"] == "unknown_app"
+    assert (await get("platform.example.no", "/storages/x")).json()["code"] == "unknown_address"
     assert (await get("nowhere.example.no", "/health")).json()["code"] == "unknown_host"
 
 

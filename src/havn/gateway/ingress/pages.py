@@ -21,6 +21,11 @@ _TEXTS = {
         "nb": ("Tjenesten finnes ikke", "Det er ingen tjeneste på denne adressen hos $host. Sjekk lenken du fulgte."),
         "nn": ("Tenesta finst ikkje", "Det er inga teneste på denne adressa hos $host. Sjekk lenkja du følgde."),
     },
+    "unknown_address": {
+        "en": ("No such page", "There is nothing at this address on $host. Check the link you followed."),
+        "nb": ("Siden finnes ikke", "Det er ingenting på denne adressen hos $host. Sjekk lenken du fulgte."),
+        "nn": ("Sida finst ikkje", "Det er ingenting på denne adressa hos $host. Sjekk lenkja du følgde."),
+    },
     "not_running": {
         "en": ("Not running just now", "$name is not running just now. Try again in a moment."),
         "nb": ("Kjører ikke akkurat nå", "$name kjører ikke akkurat nå. Prøv igjen om litt."),

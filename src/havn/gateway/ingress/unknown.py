@@ -42,7 +42,11 @@ _BLOCKED_AGAIN = 3600
 
 def build(wanted: UnknownSettings, *, clock: Clock = system_clock) -> ASGIApp:
     """The ASGI application: 404 to everything that is not shut, but 200 to `/health` for who asks by its address."""
-    ours = {each.partition(":")[0] for each in (wanted.apps_host, wanted.platform_host) if each}
+    known = {
+        wanted.apps_host.partition(":")[0]: "unknown_app",
+        wanted.platform_host.partition(":")[0]: "unknown_address",
+        "": "unknown_host",
+    }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +56,7 @@ def build(wanted: UnknownSettings, *, clock: Clock = system_clock) -> ASGIApp:
         if request.url.path == "/health" and _ADDRESS.fullmatch(host):
             await Response("Healthy", media_type="text/plain")(scope, receive, send)
             return
-        code = "unknown_app" if host in ours else "unknown_host"
+        code = known.get(host, "unknown_host")
         status, code, words = _shut(request, clock) or (404, code, {"host": host})
         body, fields = page(
             status,
