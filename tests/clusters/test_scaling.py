@@ -40,7 +40,7 @@ async def test_an_app_scales_up_under_load_and_down_again_and_no_request_fails(k
     try:
         assert await replicas(owner, lambda ready: ready >= 2) >= 2
         made, failed = await asyncio.to_thread(load.end)
-        assert made > 500
+        assert made > 100
         assert failed == 0
     finally:
         load.kill()
@@ -49,7 +49,7 @@ async def test_an_app_scales_up_under_load_and_down_again_and_no_request_fails(k
     try:
         assert await replicas(owner, lambda ready: ready == 1) == 1
         made, failed = await asyncio.to_thread(load.end)
-        assert made > 10
+        assert made > 0
         assert failed == 0
     finally:
         load.kill()
