@@ -282,6 +282,22 @@ def test_what_the_control_plane_keeps_for_a_while_stays_in_memory(render):
     assert volumes[0]["emptyDir"]["medium"] == "Memory"
 
 
+def test_whoever_works_with_the_control_plane_signs_in_as_a_test_person_unless_another_provider_is_named(render):
+    def settings(**values: Any) -> dict[str, str]:
+        container = of(render({**CONTROL, **values}), "Deployment", "tt02-deploy")["spec"]["template"]["spec"]
+        found = {each["name"]: each["value"] for each in container["containers"][0]["env"]}
+        return {name: value for name, value in found.items() if name.startswith("HAVN_OIDC")}
+
+    assert settings() == {}
+    assert settings(**LOGIN) == {
+        "HAVN_OIDC_ISSUER": "https://login.tt02.example.no:8443",
+        "HAVN_OIDC_CLIENT_ID": "havn-console",
+        "HAVN_OIDC_ADDRESS": "https://tt02-login",
+    }
+    own = {"HAVN_OIDC_ISSUER": "https://id.example.no", "HAVN_OIDC_CLIENT_ID": "us"}
+    assert settings(**LOGIN, **{"controlPlane.environmentVariables": own}) == own
+
+
 def test_an_update_never_takes_a_ready_pod_away_first(render):
     for api in APIS:
         strategy = of(render(), "Deployment", f"tt02-{api.name}")["spec"]["strategy"]

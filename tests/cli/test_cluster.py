@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from havn.local.kubernetes import Toolchain
-
 BIN = Path(sys.executable).with_name("havn")
 
 
@@ -37,12 +35,11 @@ def test_what_cannot_be_made_is_refused_in_a_sentence(arguments, says):
     assert "Traceback" not in done.stderr
 
 
-def run_an_image_of_ours(registry: str, kubeconfig: str, folder: Path) -> str:
+def run_an_image_of_ours(registry: str, programs: str, kubeconfig: str, folder: Path) -> str:
     """Send the runtime's image to the cluster's registry, run a pod of it, and return what that writes."""
     command = [BIN, "image", "build", "runtime", "--push", f"{registry}/havn/runtime", "--out", folder / "images"]
     image = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    toolchain = Toolchain.ensure(Path(__file__).resolve().parents[2] / "toolchain")
-    kubectl = [toolchain.program("kube"), "kubectl", f"--kubeconfig={kubeconfig}"]
+    kubectl = [f"{programs}/kubectl", f"--kubeconfig={kubeconfig}"]
     tell = ["--command", "--", "python3", "-c", "import havn; print(havn.__name__)"]
     subprocess.run([*kubectl, "run", "told", f"--image={image}", "--restart=Never", *tell], check=True)
     done = "--for=jsonpath={.status.phase}=Succeeded"
@@ -58,8 +55,16 @@ def test_a_cluster_is_made_listed_and_removed(tmp_path_factory):
     try:
         assert made.returncode == 0, made.stderr
         where = json.loads(made.stdout)
-        pulled = run_an_image_of_ours(where.pop("registry"), where["kubeconfig"], folder)
+        programs = where.pop("programs")
+        pulled = run_an_image_of_ours(where.pop("registry"), programs, where["kubeconfig"], folder)
         assert pulled == "havn"
+        helm = [f"{programs}/helm", "list", f"--kubeconfig={where['kubeconfig']}"]
+        assert "NAMESPACE" in subprocess.run(helm, capture_output=True, text=True, check=True).stdout
+        # The names of this machine are known to pods, and the other local clusters' registries to the node.
+        config = [f"{programs}/kubectl", f"--kubeconfig={where['kubeconfig']}", "-n", "kube-system"]
+        served = [*config, "get", "configmap", "coredns", "-o", "jsonpath={.data.Corefile}"]
+        assert "hosts /etc/machine/hosts" in subprocess.run(served, capture_output=True, text=True, check=True).stdout
+        assert (folder / "cluster" / "registries" / "10.199.49.2:5000" / "hosts.toml").exists()
         assert where in json.loads(havn("list", "--json").stdout)["local"]
         assert havn("create", "--local", name, "--folder", str(folder / "other")).returncode == 1
     finally:

@@ -66,6 +66,14 @@ def test_another_context_is_taken_when_it_is_named(write):
     assert (found.token, namespace) == ("second", "default")
 
 
+def test_with_a_token_of_its_own_only_the_address_is_taken(write):
+    program = {"exec": {"command": "get-token"}}
+    document = config(program, {"certificate-authority-data": b64(PEM)})
+    found, namespace = read_kubeconfig(write(document), token="given")
+    assert found == Credentials(server="https://api.example.no:6443", authority=PEM, token="given")
+    assert namespace == "apps"
+
+
 def test_files_are_read_in_from_beside_the_kubeconfig(write, tmp_path):
     for name, text in (("ca.pem", PEM), ("client.pem", PEM), ("client.key", KEY)):
         (tmp_path / name).write_text(text)

@@ -122,7 +122,7 @@ def make_release(
                 commit=commit or commit_of(folder.root),
             )
         )
-        asyncio.run(_send(folder_registry, built))
+        asyncio.run(send_release(folder_registry, built.release.repository, built.release.digest))
         return built
     except (ReleaseError, RegistryError, SettingsError, StateError, SecretsError) as error:
         raise Failure(str(error)) from error
@@ -130,8 +130,11 @@ def make_release(
         raise Failure(f"The release could not be written: {error.strerror} ({error.filename}).") from error
 
 
-async def _send(source: Registry, built: Built) -> None:
-    """Put a release where a control plane elsewhere finds it: the registry that `HAVN_REGISTRY_URL` names, if any."""
+async def send_release(source: Registry, repository: str, digest: str) -> None:
+    """Put a release where a control plane elsewhere finds it: the registry that `HAVN_REGISTRY_URL` names, if any.
+
+    Only what is missing there is sent. Raises `RegistryError` and `SettingsError`.
+    """
     from havn.deploy.estate.tools import connect
     from havn.deploy.image.send import send
     from havn.deploy.settings import ToolSettings
@@ -142,7 +145,7 @@ async def _send(source: Registry, built: Built) -> None:
         return
     target, client = found
     try:
-        sent = await send(source, target, built.release.repository, built.release.digest)
+        sent = await send(source, target, repository, digest)
     finally:
         await client.close()
     if sent:

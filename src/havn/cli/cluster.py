@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,10 +88,11 @@ def create(
         cluster = LocalKubernetes.create(name, place, tools, keep=True)
         say(f"Kubernetes answers at https://{cluster.address}:6443.")
         addons.load_images(cluster)
-        addons.install_dns(cluster)
+        addons.install_dns(cluster, names_of_machine=True)
         addons.install_metrics(cluster)
         addons.install_traefik(cluster)
         registry = addons.install_registry(cluster)
+        programs = addons.install_programs(cluster)
         for namespace, deployment in (("kube-system", "coredns"), ("traefik", "traefik")):
             addons.wait_for(cluster, namespace, deployment)
             say(f"{deployment} is ready.")
@@ -109,11 +111,12 @@ def create(
                 "kubeconfig": str(cluster.kubeconfig),
                 "address": cluster.address,
                 "registry": registry,
+                "programs": str(programs),
             }
         )
         return
-    say(f"Its registry is {registry}.")
-    write(f"export KUBECONFIG={cluster.kubeconfig}")
+    say(f"Its registry is {registry}. This points kubectl and helm at it:")
+    write(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))} PATH={shlex.quote(str(programs))}:$PATH")
 
 
 @app.command
@@ -149,7 +152,7 @@ def add(
     authority
         With --server: PEM file with the authority of its certificate.
     token_file
-        With --server: file with a service account's token.
+        File with a service account's token; with --kubeconfig, that is used in place of the credentials there.
     namespace
         Where apps go (default: the context's, else default).
     ingress
@@ -165,13 +168,13 @@ def add(
 
     if (kubeconfig is None) == (server is None):
         raise Failure("Say --kubeconfig FILE, or --server ADDRESS with --token-file FILE.")
+    token = _text(token_file).strip() if token_file is not None else None
     try:
         if kubeconfig is not None:
-            credentials, found_namespace = read_kubeconfig(kubeconfig, context)
+            credentials, found_namespace = read_kubeconfig(kubeconfig, context, token=token)
         else:
-            token = _text(token_file) if token_file is not None else None
             ca = _text(authority) if authority is not None else None
-            credentials = Credentials(server=server or "", authority=ca, token=token.strip() if token else None)
+            credentials = Credentials(server=server or "", authority=ca, token=token or None)
             credentials.check()
             found_namespace = "default"
     except ClusterError as error:

@@ -18,6 +18,8 @@ import msgspec
 from havn.cli.output import Failure
 
 if TYPE_CHECKING:
+    import ssl
+
     from havn.kit.http import HttpClient
 
 CONSOLE = "HAVN_CONSOLE"
@@ -71,7 +73,7 @@ def connect(where: str) -> HttpClient:
         # glibc does not resolve them.
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return HttpClient(f"{parts.scheme}://127.0.0.1:{port}", name="The control plane", host=parts.netloc, timeout=40)
-    return HttpClient(where, name="The control plane", timeout=40)
+    return HttpClient(where, name="The control plane", timeout=40, verify=_believed())
 
 
 @asynccontextmanager
@@ -99,6 +101,13 @@ async def chosen(state: Path | None) -> AsyncIterator[tuple[HttpClient, str]]:
         yield http, token
     finally:
         await http.close()
+
+
+def _believed() -> ssl.SSLContext | bool:
+    """The system's authorities, or those that the variables of OpenSSL name: for this machine's user alone."""
+    import ssl
+
+    return ssl.create_default_context() if {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys() else True
 
 
 def logins() -> dict[str, Login]:

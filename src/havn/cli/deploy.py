@@ -222,23 +222,28 @@ def chosen_release(
 
 
 def _known(repository: str, release: str | None, state: Path | None) -> str:
-    """The digest given, or that of the newest release in the state folder's registry."""
+    """The digest given, or that of the newest release in the state folder, which is sent to where it is read."""
+    from havn.cli.build import send_release
     from havn.cli.platform import state_folder
     from havn.deploy.registry import RegistryError
     from havn.deploy.registry.layout import LayoutRegistry
     from havn.deploy.release.model import ARTIFACT
+    from havn.kit.settings import SettingsError
     from havn.local.state import State
 
     if release is not None:
         if not _DIGEST.fullmatch(release):
             raise Failure(f"{release[:80]} is not a digest: `havn build` prints one, sha256: and 64 digits.")
         return release
+    registry = LayoutRegistry(State(state_folder(state)).registry)
     try:
-        newest = LayoutRegistry(State(state_folder(state)).registry).newest(repository, ARTIFACT)
-    except RegistryError as error:
+        newest = registry.newest(repository, ARTIFACT)
+        if newest is None:
+            raise Failure(f"There is no release of {repository} yet: name its folder with --path, or run `havn build`.")
+        # It may have been built before it was known where to.
+        asyncio.run(send_release(registry, repository, newest))
+    except (RegistryError, SettingsError) as error:
         raise Failure(str(error)) from error
-    if newest is None:
-        raise Failure(f"There is no release of {repository} yet: name its folder with --path, or run `havn build`.")
     return newest
 
 

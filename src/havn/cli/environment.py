@@ -9,6 +9,7 @@ import yaml
 from cyclopts import App, Parameter
 
 from havn.cli.access import asked
+from havn.cli.manifests import all_secrets
 from havn.cli.output import (
     AnswerOption,
     Failure,
@@ -21,6 +22,8 @@ from havn.cli.output import (
     write_table,
 )
 from havn.cli.platform import StateOption
+
+_KEY = "platform-access-key"
 
 app = App(name="environment", help="Add and change environments.")
 
@@ -65,7 +68,8 @@ def add(
     registry
         How the nodes of its clusters call the registry (default: as the control plane does).
     key
-        File with the private key (JWK) of the platform's component deploy; without it, the one there is stays.
+        File that `havn platform secrets` wrote for the environment, or one with the private key (JWK) of its platform's
+        component deploy alone; without it, the one there is stays.
     """
     from havn.contracts.estate import EnvironmentRequest
 
@@ -79,14 +83,14 @@ def add(
         settings=settings,
         app_values=read_values(values),
         registry=registry,
-        deploy_key=_read(key) if key is not None else None,
+        deploy_key=_deploy_key(key) if key is not None else None,
     )
     made = asked(lambda client: client.put_environment(name, request), state)
     if json_:
         write_json(made)
         return
     if not made.has_key:
-        say("It has no key for its platform yet, and nothing can be deployed there: give one with --key FILE.")
+        say("It has no key for its platform yet, and nothing can be deployed there: give one with --key SECRETS.json.")
     write(f"{name} is known: {made.type}, {made.scheme}://*.{made.domain}.")
 
 
@@ -133,6 +137,21 @@ def read_values(path: Path | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Failure(f"{path} holds no values: it should be a mapping.")
     return found
+
+
+def _deploy_key(path: Path) -> str:
+    """The key of the component deploy, alone in its file or among the platform's Secrets. Raises `Failure`."""
+    text = _read(path)
+    if '"kind"' not in text:
+        return text
+    found = [
+        values[_KEY] for name, values in all_secrets(path, "", {_KEY}).items() if name.endswith("-deploy") and values
+    ]
+    if len(found) != 1:
+        raise Failure(
+            f"{path} does not hold the one Secret RELEASE-deploy with {_KEY}: give the key in a file of its own."
+        )
+    return found[0]
 
 
 def _read(path: Path) -> str:

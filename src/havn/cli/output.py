@@ -103,8 +103,25 @@ def _sentence(problem: Problem) -> str:
     # Not what the control plane says of a part that it cannot reach.
     if problem.extensions.get("upstream") != "The control plane":
         return said
+    if (reason := _disbelieved(problem)) is not None:
+        return (
+            f"The control plane's certificate is not believed here ({reason}): when an authority of your own signed "
+            "it, name that one's PEM file in SSL_CERT_FILE."
+        )
     here = "" if "HAVN_CONSOLE" in os.environ else ", or start it with `havn up`"
     return f"{said.removesuffix('.')}: try again in a moment{here}."
+
+
+def _disbelieved(problem: Problem) -> str | None:
+    """Why a server's certificate was refused, when that is what lies below."""
+    import ssl
+
+    below: BaseException | None = problem
+    while below is not None:
+        if isinstance(below, ssl.SSLCertVerificationError):
+            return below.verify_message
+        below = below.__cause__ or below.__context__
+    return None
 
 
 @contextmanager

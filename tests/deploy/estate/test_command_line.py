@@ -9,13 +9,16 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from havn.cli.console import address, choose
 from havn.cli.output import Failure
+from havn.deploy.authority import certificates
 from havn.kit.serve import serve
+from havn.kit.tls import TlsServer
 from havn.local.environment import free_port
 
 BIN = Path(sys.executable).with_name("havn")
@@ -92,6 +95,68 @@ async def test_one_signs_in_gives_a_role_makes_a_token_and_signs_out(plane, wher
     assert json.loads(kept.read_text()) == {}
     assert (await plane.call("GET", "/whoami", before)).status_code == 401
     assert "Nobody is signed in" in await chief.havn("whoami", HAVN_CONSOLE=where, ok=False)
+
+
+async def test_the_key_that_builds_here_are_signed_with_is_trusted_without_a_file(plane, where, tmp_path):
+    chief = Machine(tmp_path / "chief")
+    await chief.login(plane, where, (await plane.sign_in.people())[0])
+    told = {"HAVN_CONSOLE": where, "HAVN_STATE": str(tmp_path / "state")}
+    await chief.havn("org", "add", "ttd", **told)
+    assert "has no key of ttd: build a release there first" in await chief.havn("org", "trust", "ttd", ok=False, **told)
+    assert not (tmp_path / "state").exists()
+    await chief.havn("new", "ttd/first", "--into", str(tmp_path / "first"), **told)
+    await chief.havn("build", str(tmp_path / "first"), **told)
+    await chief.havn("org", "trust", "ttd", **told)
+    [org] = json.loads(await chief.havn("org", "list", "--json", **told))
+    assert len(org["keys"]) == 1
+
+
+async def test_an_environments_key_is_found_in_the_file_that_its_platform_was_made_with(plane, where, tmp_path):
+    chief = Machine(tmp_path / "chief")
+    await chief.login(plane, where, (await plane.sign_in.people())[0])
+    made = tmp_path / "secrets.json"
+    await chief.havn(
+        "platform", "secrets", "--environment", "tt02", "--domain", "tt02.example.no", "--test-sign-in",
+        "--database", "postgresql://db.example.no:5432/tt02", "--out", str(made),
+    )  # fmt: skip
+    add = ("environment", "add", "tt02", "--type", "test", "--domain", "tt02.example.no", "--json")
+    assert json.loads(await chief.havn(*add, HAVN_CONSOLE=where))["hasKey"] is False
+    assert json.loads(await chief.havn(*add, "--key", str(made), HAVN_CONSOLE=where))["hasKey"] is True
+    other = tmp_path / "other.json"
+    other.write_text('{"kind": "List", "items": []}')
+    said = await chief.havn(*add, "--key", str(other), HAVN_CONSOLE=where, ok=False)
+    assert "does not hold the one Secret RELEASE-deploy" in said
+
+
+async def test_a_certificate_of_ones_own_authority_is_believed_when_its_file_is_named(plane, tmp_path):
+    now = datetime.now(UTC)
+    authority = certificates.authority("Ours", now, timedelta(days=1))
+    leaf = certificates.leaf(authority, ["localhost"], now, timedelta(days=1))
+    served, believed = tmp_path / "tls", tmp_path / "ca.pem"
+    served.mkdir()
+    (served / "tls.crt").write_text(leaf.certificate)
+    (served / "tls.key").write_text(leaf.key)
+    believed.write_text(authority.certificate)
+    port, stop = free_port(), asyncio.Event()
+    server = TlsServer(plane.app, served, host="127.0.0.1", port=port)
+    serving = asyncio.create_task(server.serve(stop))
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            break
+    machine, told = Machine(tmp_path), {"HAVN_CONSOLE": f"https://localhost:{port}", "HAVN_TOKEN": "wrong"}
+    try:
+        assert "not valid or has ended" in await machine.havn("ps", ok=False, SSL_CERT_FILE=str(believed), **told)
+        said = await machine.havn("ps", ok=False, **told)
+    finally:
+        stop.set()
+        await serving
+    assert "certificate is not believed here" in said
+    assert "SSL_CERT_FILE" in said
 
 
 async def test_without_a_name_a_command_means_the_platform_of_the_state_folder(tmp_path):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import subprocess
+import sys
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +131,21 @@ async def test_a_folder_shares_the_layers_of_its_repositories(tmp_path):
     assert await copy(Place(registry, "havn/base"), digest, Place(registry, "ttd/first")) == 0
     assert (await registry.manifest("ttd/first", digest))[0].digest == digest
     assert not await registry.mount("ttd/second", "sha256:" + "0" * 64, "havn/base")
+
+
+def test_a_release_that_was_built_before_the_registry_was_known_is_sent_when_it_is_deployed(distribution, tmp_path):
+    environ = {**os.environ, "HAVN_STATE": str(tmp_path / "state"), "NO_COLOR": "1"}
+
+    def havn(*arguments: str, **more: str) -> str:
+        command = [Path(sys.executable).with_name("havn"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**environ, **more})
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    havn("new", "ttd/unsent", "--into", str(tmp_path / "app"))
+    assert "Sent" not in havn("build", str(tmp_path / "app"))
+    # There is no control plane here, but it would have to find the release.
+    said = havn("deploy", "ttd/unsent", HAVN_REGISTRY_URL=distribution)
+    assert re.search(r"^Sent [\d.]+ kB to the registry\.$", said, re.MULTILINE), said
+    assert "No platform runs" in said
+    assert "Sent" not in havn("deploy", "ttd/unsent", HAVN_REGISTRY_URL=distribution)

@@ -81,8 +81,11 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return _private(folder / "config", msgspec.json.encode(config).decode())
 
 
-def read_kubeconfig(path: Path, context: str | None = None) -> tuple[Credentials, str]:
-    """What a kubeconfig's context says, its files read in, and the context's namespace. Raises `ClusterError`."""
+def read_kubeconfig(path: Path, context: str | None = None, *, token: str | None = None) -> tuple[Credentials, str]:
+    """What a kubeconfig's context says, its files read in, and the context's namespace. Raises `ClusterError`.
+
+    With `token`, only the cluster's address and authority come from there, and nothing of its user.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -100,7 +103,7 @@ def read_kubeconfig(path: Path, context: str | None = None) -> tuple[Credentials
         raise ClusterError(f"{path} has no current context: say which with --context.")
     chosen = _named(document, "contexts", "context", str(name), path)
     cluster = _named(document, "clusters", "cluster", str(chosen.get("cluster")), path)
-    user = _named(document, "users", "user", str(chosen.get("user")), path)
+    user = _named(document, "users", "user", str(chosen.get("user")), path) if token is None else {"token": token}
     if "exec" in user or "auth-provider" in user:
         raise ClusterError(
             f"The context {name} of {path} gets its token from a program on your machine, which the control plane "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import socket
 import tempfile
@@ -12,6 +13,7 @@ from string import Template
 
 from havn.local.kubernetes.cluster import LocalKubernetes
 from havn.local.kubernetes.images import write_archive
+from havn.local.kubernetes.network import MAX_CLUSTERS, Addresses
 
 _PROGRAMS = ("pause", "coredns", "metrics-server", "traefik")
 _TRAEFIK = "github.com/traefik/traefik/v3"
@@ -30,9 +32,13 @@ def load_images(cluster: LocalKubernetes, programs: Sequence[str] = _PROGRAMS) -
             archive.unlink()
 
 
-def install_dns(cluster: LocalKubernetes) -> None:
-    """CoreDNS that answers cluster names only: any other name does not exist here."""
-    _apply(cluster, "coredns.yaml", dns=str(cluster.layout.addresses.dns))
+def install_dns(cluster: LocalKubernetes, *, names_of_machine: bool = False) -> None:
+    """CoreDNS that answers names of the cluster, and when told so of this machine's /etc/hosts, which it follows.
+
+    Any other name does not exist there. Without `names_of_machine`, names are put into the ConfigMap `coredns`.
+    """
+    hosts = "/etc/machine/hosts" if names_of_machine else "/etc/coredns/hosts"
+    _apply(cluster, "coredns.yaml", dns=str(cluster.layout.addresses.dns), hosts=hosts)
 
 
 def install_metrics(cluster: LocalKubernetes) -> None:
@@ -68,11 +74,14 @@ def install_cert_manager(cluster: LocalKubernetes) -> None:
 
 
 def install_registry(cluster: LocalKubernetes) -> str:
-    """An OCI registry without TLS at the node's address, which the node pulls from; returns its address.
+    """An OCI registry without TLS at the node's address, which every local cluster pulls from; returns its address.
 
     It runs beside the cluster's own processes, keeps its images in the cluster's folder, and goes with it.
     """
-    name = cluster.trust_registry(_REGISTRY_PORT, cluster.address)
+    # The others' too, also of clusters that are made later: a control plane puts images into one registry.
+    for index in range(1, MAX_CLUSTERS):
+        cluster.trust_registry(_REGISTRY_PORT, str(Addresses(index).node))
+    name = f"{cluster.address}:{_REGISTRY_PORT}"
     folder = cluster.layout.folder / "registry"
     folder.mkdir()
     config = folder / "config.yml"
@@ -83,6 +92,17 @@ def install_registry(cluster: LocalKubernetes) -> str:
     cluster.start("registry", [str(cluster.toolchain.program("registry")), "serve", str(config)])
     cluster.wait_until("registry", lambda: _answers(cluster.address, _REGISTRY_PORT))
     return f"http://{name}"
+
+
+def install_programs(cluster: LocalKubernetes) -> Path:
+    """`kubectl` and `helm` as they came with the cluster, in a folder for somebody's PATH; returns it."""
+    folder = cluster.layout.folder / "bin"
+    folder.mkdir()
+    (folder / "helm").symlink_to(cluster.toolchain.program("helm"))
+    kubectl = folder / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\nexec {shlex.quote(str(cluster.toolchain.program("kube")))} kubectl "$@"\n')
+    kubectl.chmod(0o755)
+    return folder
 
 
 def _answers(address: str, port: int) -> bool:
