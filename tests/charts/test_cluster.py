@@ -145,6 +145,22 @@ def test_cert_manager_makes_the_certificate_that_traefik_answers_with(render, gi
     assert certificate["secretName"] == route["spec"]["tls"]["secretName"] == secret
 
 
+def test_only_traefik_reaches_the_pod_that_answers_an_acme_authority_and_only_where_there_may_be_one(render):
+    def policies(given):
+        objects = yaml.safe_load_all(render(given))
+        return {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "NetworkPolicy"}
+
+    assert "havn-acme" not in policies({})
+    made = policies({"certManager.issuer": "letsencrypt", "networkPolicy.ingressNamespace": "edge"})["havn-acme"]
+    assert made["podSelector"] == {"matchLabels": {"acme.cert-manager.io/http01-solver": "true"}}
+    assert made["policyTypes"] == ["Ingress"]
+    [rule] = made["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 8089}]
+    [peer] = rule["from"]
+    assert peer["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}
+    assert peer["podSelector"] == {"matchLabels": {"app": "traefik"}}
+
+
 @pytest.mark.parametrize(
     ("tls", "secret"),
     [({"egress.tls.existingSecret": "mine"}, "mine"), ({"egress.tls.certManager.issuer": "ours"}, "havn-egress-tls")],

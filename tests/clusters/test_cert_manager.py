@@ -55,6 +55,32 @@ metadata: {name: ours}
 spec: {ca: {secretName: ours}}
 """
 
+# Of the ports of the node's own address: an ACME authority, what it tells about itself, and the DNS that it believes.
+ACME, ABOUT_ACME, DNS = 14000, 15000, 5300
+PLATFORM = "platform.tt02.example.test"
+PUBLIC = "tt02-platform"
+ACME_ISSUER = """
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {{name: acme}}
+spec:
+  acme:
+    server: https://{address}:{port}/dir
+    skipTLSVerify: true
+    privateKeySecretRef: {{name: acme-account}}
+    solvers: [{{http01: {{ingress: {{ingressClassName: traefik}}}}}}]
+"""
+# A host that no DNS record leads to: its challenge stays.
+NOWHERE = """
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: nowhere}
+spec:
+  secretName: nowhere
+  issuerRef: {name: acme, kind: ClusterIssuer}
+  dnsNames: [nowhere.example.test]
+"""
+
 TO_PROXY = """
 import os, socket, ssl
 believed = ssl.create_default_context(cafile=os.environ["HAVN_TRUST_FILE"])
@@ -90,13 +116,20 @@ def manager(kubernetes, narrow, toolchain) -> Iterator[None]:
         await kube.close()
 
     asyncio.run(refused())
-    addons.install_cert_manager(kubernetes)
+    names = kubernetes.layout.folder / "names"
+    names.write_text(
+        f".:{DNS} {{\n hosts {{\n  {kubernetes.address} {HOST} {PLATFORM}\n  fallthrough\n }}\n"
+        " template ANY ANY . {\n  rcode NXDOMAIN\n }\n}\n"
+    )
+    kubernetes.start("names", [str(toolchain.program("coredns")), "-conf", str(names)])
+    addons.install_cert_manager(kubernetes, f"{kubernetes.address}:{DNS}")
     kubernetes.kubectl("apply", "-f", "-", text=ISSUERS)
     kubernetes.kubectl("wait", "--for=condition=Ready", "clusterissuer/ours", "--timeout=30s")
     yield
     # Helm could not read what it has installed once the custom resources are gone.
     asyncio.run(Helm(toolchain.program("helm"), kubernetes.kubeconfig).uninstall(bootstrap.RELEASE))
     kubernetes.stop("cert-manager")
+    kubernetes.stop("names")
     kubernetes.kubectl("delete", "secret", "havn-public", check=False)
     crds = toolchain.module("github.com/cert-manager/cert-manager") / "deploy" / "crds"
     kubernetes.kubectl("delete", "-f", str(crds), "--timeout=60s")
@@ -112,6 +145,49 @@ async def managed(owner, manager, narrow, toolchain) -> AsyncIterator[Kubernetes
     cluster = KubernetesCluster(site, kube, helm, owner.delivery, owner.cluster._front)
     yield cluster
     await kube.close()
+
+
+@pytest.fixture
+async def acme(managed, kubernetes, toolchain) -> AsyncIterator[str]:
+    """The root certificate of a real ACME authority, which the issuer `acme` asks.
+
+    It asks hosts on port 80, as public ones do, and asks again for each certificate.
+    """
+    folder, now = kubernetes.layout.folder / "acme", datetime.now(UTC)
+    folder.mkdir()
+    itself = ReleaseAuthority.new("acme", now).leaf(["acme"], now)
+    (folder / "tls.crt").write_text(itself.certificate)
+    (folder / "tls.key").write_text(itself.key)
+    told = {
+        "listenAddress": f"{kubernetes.address}:{ACME}", "httpPort": 80, "keyAlgorithm": "ecdsa",
+        "managementListenAddress": f"{kubernetes.address}:{ABOUT_ACME}",
+        "certificate": f"{folder}/tls.crt", "privateKey": f"{folder}/tls.key",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps({"pebble": told}))
+    command = [str(toolchain.program("pebble")), f"-config={folder}/config.json"]
+    # It waits and refuses by chance unless it is told not to.
+    environ = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0"}
+    kubernetes.start("acme", [*command, f"-dnsserver={kubernetes.address}:{DNS}"], environ)
+    about = HttpClient(f"https://{kubernetes.address}:{ABOUT_ACME}", name="The ACME authority", verify=False)
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                root = (await about.request("GET", "/roots/0")).text
+                break
+            except Problem:
+                pass
+    await about.close()
+    kubernetes.kubectl("apply", "-f", "-", text=ACME_ISSUER.format(address=kubernetes.address, port=ACME))
+    kubernetes.kubectl("wait", "--for=condition=Ready", "clusterissuer/acme", "--timeout=30s")
+    kubernetes.kubectl("create", "namespace", "platform")
+    yield root
+    # Challenges go while cert-manager is there to let go of them.
+    kubernetes.kubectl("delete", "certificate", "nowhere", "havn-public", "--ignore-not-found")
+    kubernetes.kubectl("-n", "platform", "delete", "certificate", "--all")
+    kubernetes.kubectl("wait", "--for=delete", "challenge", "--all", "--all-namespaces", "--timeout=60s")
+    kubernetes.kubectl("delete", "namespace", "platform", "--wait=false")
+    kubernetes.kubectl("delete", "clusterissuer", "acme")
+    kubernetes.stop("acme")
 
 
 @dataclass
@@ -196,6 +272,16 @@ async def shown_by_traefik(owner, authority: str, host: str = HOST) -> str:
     return ssl.DER_cert_to_PEM_cert(der)
 
 
+async def certified_by(owner, root: str) -> str:
+    """The certificate that browsers get for the org's host, once it is one that this root vouches for."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await shown_by_traefik(owner, root)
+            except ssl.SSLCertVerificationError:
+                pass
+
+
 async def shown_by_pod(owner, pod: str, port: int = 5005) -> str:
     """The certificate that a pod shows to whoever connects to it."""
     look = f"import ssl; print(ssl.get_server_certificate(('127.0.0.1', {port})))"
@@ -219,13 +305,7 @@ async def test_cert_manager_makes_and_renews_every_certificate_and_no_request_fa
 
     # Made by the issuer: what browsers get from Traefik, and what Traefik gets from the pod.
     authority = stored(kubernetes, "ours", namespace="cert-manager")
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                public = await shown_by_traefik(owner, authority)
-                break
-            except ssl.SSLCertVerificationError:
-                pass
+    public = await certified_by(owner, authority)
     assert same(public, stored(kubernetes, "havn-public"))
     leaf = stored(kubernetes, "first-tls")
     assert same(await shown_by_pod(owner, pod), leaf)
@@ -376,6 +456,84 @@ async def test_the_platforms_certificates_replace_havns_own_and_are_renewed_whil
             await asked(owner, host, path)
     assert set(statuses) == {200}
     assert kubernetes.kubectl(*pods) == pod
+
+
+async def plain(owner, host: str, path: str) -> tuple[int, str]:
+    """The status and the content of one request to Traefik in clear; redirects are not followed."""
+    http = HttpClient(f"http://{owner.kubernetes.address}", name="Traefik", host=host)
+    try:
+        reply = await http.request("GET", path)
+        return reply.status_code, reply.text
+    finally:
+        await http.close()
+
+
+def platform_by_acme(toolchain) -> str:
+    """What charts/platform has an ACME authority certify, and its policies, as it renders them."""
+    values = {
+        "domain": "tt02.example.test", "environment": "tt02", "environmentType": "test",
+        "image": {"repository": "registry.example.test/havn/platform", "digest": f"sha256:{64 * '0'}"},
+        "catalogue": {"enabled": False},
+        "tls": NAMED, "ingress": {"certManager": {"issuer": "acme"}},
+        "signingKeys": {"existingClaim": "keys"}, "blobs": {"url": "file:///mnt/blobs", "existingClaim": "contents"},
+    }  # fmt: skip
+    command = [toolchain.program("helm"), "template", "tt02", ROOT / "charts" / "platform", "--values=-"]
+    done = subprocess.run(command, input=json.dumps(values).encode(), capture_output=True, check=True)
+    wanted = [
+        each
+        for each in yaml.safe_load_all(done.stdout)
+        if each is not None
+        and (each["kind"] == "NetworkPolicy" or (each["kind"], each["metadata"]["name"]) == ("Certificate", PUBLIC))
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
+
+
+async def test_an_acme_authority_asks_the_host_over_plain_http_and_certifies_what_browsers_get(
+    owner, managed, acme, toolchain
+):
+    kubernetes, kube = owner.kubernetes, managed.kube
+    image = await owner.delivery.base()
+    base = {
+        "org": "ttd", "domain": "tt02.example.test", "dns": {"replicas": 1}, "egress": {"enabled": False},
+        "image": {"repository": image.repository, "digest": image.digest}, "certManager": {"issuer": "acme"},
+    }  # fmt: skip
+    await bootstrap.install(kube, managed._helm, ROOT / "charts" / "cluster", base, None, datetime.now(UTC))
+    kubernetes.kubectl("apply", "-f", "-", text=NOWHERE)
+    kubernetes.kubectl("-n", "platform", "apply", "-f", "-", text=platform_by_acme(toolchain))
+    workload = owner.workload("first", await owner.release("first"))
+    assert (await managed.apply(workload)).actual[0].state == "ready"
+
+    # What an authority waits for is told by whoever may no more than the page says.
+    async with asyncio.timeout(60):
+        while not (
+            told := [
+                each.message
+                for each in await certificates.inside(kube, datetime.now(UTC))
+                if "certificate nowhere: Waiting for HTTP-01" in each.message
+            ]
+        ):
+            pass
+    assert "no such host" in told[0]
+
+    public = "certificate/havn-public"
+    await asyncio.to_thread(kubernetes.kubectl, "wait", "--for=condition=Ready", public, "--timeout=90s")
+    first = await certified_by(owner, acme)
+    assert (await owner.ask("/first/health")).status == 200
+    # Beside the answer to the authority all of it is TLS.
+    assert (await plain(owner, HOST, "/first/health"))[0] == 301
+    assert (await plain(owner, HOST, "/.well-known/acme-challenge/other"))[0] == 301
+
+    revision = int(kubernetes.kubectl("get", public, "-o", "jsonpath={.status.revision}"))
+    renew(kubernetes, "havn-public")
+    again = f"--for=jsonpath={{.status.revision}}={revision + 1}"
+    await asyncio.to_thread(kubernetes.kubectl, "wait", again, public, "--timeout=90s")
+    while same(await certified_by(owner, acme), first):
+        pass
+    assert (await owner.ask("/first/health")).status == 200
+
+    # The platform's namespace has policies for its own pods only.
+    theirs = ("-n", "platform", "wait", "--for=condition=Ready", f"certificate/{PUBLIC}", "--timeout=90s")
+    await asyncio.to_thread(kubernetes.kubectl, *theirs)
 
 
 def stranger() -> str:

@@ -1,4 +1,4 @@
-// certmanager: cert-manager's controllers, with the issuers that need nobody outside the cluster: CA and self-signed.
+// certmanager: cert-manager's controllers, with the issuers CA, self-signed, and ACME with challenges over HTTP.
 // Its own program is a module beside this one that is built from its repository only; the controllers are released.
 package main
 
@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/cert-manager/cert-manager/pkg/controller"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/acmechallenges"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/acmeorders"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/acme"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
@@ -22,21 +25,40 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/clusterissuers"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/issuers"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/acme"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 const workers = 2
 
 func main() {
-	// As long as the released program waits after a request that failed.
-	options := controller.ContextOptions{CertificateOptions: controller.CertificateOptions{
-		CertificateRequestMinimumBackoffDuration: time.Hour,
-		CertificateRequestMaximumBackoffDuration: 32 * time.Hour,
-	}}
+	// Figures are those of the released program, in which the pods of challenges may use 64 MiB and no privileges.
+	options := controller.ContextOptions{
+		CertificateOptions: controller.CertificateOptions{
+			CertificateRequestMinimumBackoffDuration: time.Hour,
+			CertificateRequestMaximumBackoffDuration: 32 * time.Hour,
+		},
+		ACMEOptions: controller.ACMEOptions{
+			HTTP01SolverResourceRequestCPU:    resource.MustParse("10m"),
+			HTTP01SolverResourceRequestMemory: resource.MustParse("64Mi"),
+			HTTP01SolverResourceLimitsCPU:     resource.MustParse("100m"),
+			HTTP01SolverResourceLimitsMemory:  resource.MustParse("64Mi"),
+			ACMEHTTP01SolverRunAsNonRoot:      true,
+			DNS01CheckRetryPeriod:             10 * time.Second,
+		},
+		SchedulerOptions: controller.SchedulerOptions{MaxConcurrentChallenges: 60},
+	}
 	flag.StringVar(&options.Kubeconfig, "kubeconfig", "", "how the cluster is reached; empty: as a pod does")
 	flag.StringVar(&options.ClusterResourceNamespace, "cluster-resource-namespace", "cert-manager",
 		"where the Secrets of ClusterIssuers are")
+	flag.StringVar(&options.HTTP01SolverImage, "acme-http01-solver-image", "", "what answers a challenge, as a pod")
+	flag.Func("acme-http01-solver-nameservers", "host:port of a DNS server that knows the names to certify",
+		func(server string) error {
+			options.HTTP01SolverNameservers = append(options.HTTP01SolverNameservers, server)
+			return nil
+		})
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -67,5 +89,6 @@ func run(ctx context.Context, options controller.ContextOptions) error {
 	}
 	shared.SharedInformerFactory.Start(ctx.Done())
 	shared.KubeSharedInformerFactory.Start(ctx.Done())
+	shared.HTTP01ResourceMetadataInformersFactory.Start(ctx.Done())
 	return <-ended
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ NEEDED_BESIDE: Mapping[tuple[str, str], tuple[str, ...]] = {
     (GROUP, "certificaterequests"): ("list",),
 }
 """What we must be allowed beside everything else where the charts' values name an issuer."""
+_ACME = "acme.cert-manager.io/v1"
 _MADE_FOR = "cert-manager.io/certificate-name"
 
 
@@ -51,6 +53,17 @@ class _Request(msgspec.Struct, frozen=True):
 
     class Status(msgspec.Struct, frozen=True):
         conditions: list[Condition] = []
+
+    metadata: Metadata
+    status: Status = Status()
+
+
+class _Challenge(msgspec.Struct, frozen=True):
+    """What an ACME authority (RFC 8555) wants to see before it believes that a name is ours."""
+
+    class Status(msgspec.Struct, frozen=True):
+        state: str = ""
+        reason: str = ""
 
     metadata: Metadata
     status: Status = Status()
@@ -93,7 +106,24 @@ async def trouble(kube: Kube, certificate: Certificate) -> str:
     requests.sort(key=lambda each: str(each.metadata.creation_timestamp))
     # What the issuer said last says more than that a certificate is being made.
     said = [_ready(each.status.conditions) for each in reversed(requests)] + [_ready(certificate.status.conditions)]
-    return next((each.message for each in said if each is not None and each.message), "It has not begun")[:600]
+    message = next((each.message for each in said if each is not None and each.message), "It has not begun")
+    waiting = await _waits_for(kube, requests[-1].metadata.name) if requests else ""
+    return (waiting or message)[:600]
+
+
+async def _waits_for(kube: Kube, request: str) -> str:
+    """What an ACME authority waits for before it signs a request; empty when for nothing, or nobody can tell.
+
+    The request itself says only that its order is pending. Challenges are named after it, with two numbers.
+    """
+    try:
+        challenges = await kube.list(_ACME, "challenges", _Challenge)
+    except ClusterError:
+        # It helps where it may be read, and is needed for nothing.
+        return ""
+    ours = re.compile(re.escape(request) + r"-\d+-\d+")
+    waiting = (each for each in challenges if ours.fullmatch(each.metadata.name) and each.status.state != "valid")
+    return next((each.status.reason for each in waiting if each.status.reason), "")
 
 
 async def lacking(kube: Kube, name: str) -> str:

@@ -60,17 +60,22 @@ def install_traefik(cluster: LocalKubernetes) -> None:
     _apply(cluster, "traefik.yaml")
 
 
-def install_cert_manager(cluster: LocalKubernetes) -> None:
+def install_cert_manager(cluster: LocalKubernetes, nameserver: str) -> None:
     """cert-manager with the custom resources of its own module, as a process beside the cluster's own.
 
-    Issuers are CA and self-signed; the Secrets of a ClusterIssuer are in the namespace `cert-manager`.
+    Issuers are CA, self-signed and ACME; the Secrets of a ClusterIssuer are in the namespace `cert-manager`. Before it
+    lets an ACME authority ask a host over HTTP, it asks itself; `nameserver` (host:port) tells it where the host is.
     """
+    load_images(cluster, ["acmesolver"])
     crds = cluster.toolchain.module(_CERT_MANAGER) / "deploy" / "crds"
     cluster.kubectl("create", "namespace", "cert-manager")
     cluster.kubectl("apply", "--server-side", "-f", str(crds))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
-    program = str(cluster.toolchain.program("certmanager"))
-    cluster.start("cert-manager", [program, f"--kubeconfig={cluster.kubeconfig}"])
+    command = [
+        str(cluster.toolchain.program("certmanager")), f"--kubeconfig={cluster.kubeconfig}",
+        "--acme-http01-solver-image=havn.local/acmesolver:1", f"--acme-http01-solver-nameservers={nameserver}",
+    ]  # fmt: skip
+    cluster.start("cert-manager", command)
 
 
 def install_registry(cluster: LocalKubernetes) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PROGRAMS = (
-    "kube", "coredns", "pause", "certmanager", "traefik", "helm", "registry", "metrics-server", "kwok", "k6",
-    "kubeconform",
+    "kube", "coredns", "pause", "certmanager", "acmesolver", "pebble", "traefik", "helm", "registry", "metrics-server",
+    "kwok", "k6", "kubeconform",
 )  # fmt: skip
 _KUBERNETES = "1.36.3"
 # Not in the path of a plain user shell on Debian, but where its packages put what a cluster needs.
@@ -85,7 +85,7 @@ def _build(source: Path, programs: Path) -> None:
     with tempfile.TemporaryDirectory(dir=programs.parent) as scratch:
         command = [
             _go(), "build", "-gcflags=all=-dwarf=false", "-ldflags", " ".join(flags), "-o", f"{scratch}/",
-            "./kube", "./coredns", "./pause", "./certmanager", "tool",
+            "./kube", "./coredns", "./pause", "./certmanager", "./acmesolver", "tool",
         ]  # fmt: skip
         built = subprocess.run(command, cwd=source, env=_environment(), stderr=subprocess.PIPE, text=True, check=False)
         lacking = [name for name in _PROGRAMS if not Path(scratch, name).exists()]
