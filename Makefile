@@ -30,7 +30,7 @@ test-story: .venv/.synced assets .tools/packages toolchain ## tell the long stor
 	$(RUN)pytest -m "cluster and story" $(ARGS)
 
 toolchain: .venv/.synced .tools/cluster ## build Kubernetes, Traefik, Helm and the rest for local clusters (minutes, once)
-	$(RUN)python -m havn.local.kubernetes.toolchain toolchain
+	$(RUN)python -m havn.local.kubernetes toolchain
 
 check: .venv/.synced ## format, lint, types and import contracts
 	$(RUN)ruff format --check .

@@ -116,10 +116,3 @@ def _environment() -> dict[str, str]:
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-buildvcs=false -trimpath",
     }
-
-
-if __name__ == "__main__":
-    try:
-        print(Toolchain.ensure(Path(sys.argv[1]), say=lambda step: print(step, file=sys.stderr)).programs)  # noqa: T201
-    except ToolchainError as error:
-        sys.exit(str(error))
