@@ -217,14 +217,17 @@ async def _pieces(chunks: AsyncIterable[bytes], size: int) -> AsyncIterator[byte
 
 def _create(partial: Path) -> IO[bytes]:
     while True:
-        new = [folder for folder in partial.parents if not folder.exists()]
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        for folder in new:
-            _sync_folder(folder.parent)
         try:
+            new = [folder for folder in partial.parents if not folder.exists()]
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            for folder in new:
+                _sync_folder(folder.parent)
             return partial.open("xb")
-        except FileNotFoundError:
-            continue  # somebody has just removed the folder, which was empty until now
+        except (FileNotFoundError, FileExistsError):
+            # Somebody has just removed a folder, which was empty until now. Made by others meanwhile and gone again, it
+            # seems to exist without being one.
+            if partial.parent.is_file():
+                raise
 
 
 def _finish(file: IO[bytes], partial: Path, target: Path) -> None:
